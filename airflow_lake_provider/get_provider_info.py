@@ -1,0 +1,21 @@
+"""What Airflow's provider discovery reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``.
+
+    >>> get_provider_info()["package-name"]
+    'airflow-lake-provider'
+    """
+    from airflow_lake_provider import __version__
+
+    return {
+        "package-name": "airflow-lake-provider",
+        "name": "Lake",
+        "description": "YAML specs become DAGs that publish audited Apache Iceberg tables with Spark.",
+        "versions": [__version__],
+    }

@@ -1,0 +1,117 @@
+"""Every difference between the Airflow versions that the package runs on: nothing else asks for the version.
+
+Airflow 3 speaks of assets and keeps its authoring interface in ``airflow.sdk``; Airflow 2 speaks of datasets.
+Importing this module imports Airflow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.exceptions import AirflowException
+
+try:
+    from airflow.sdk import (
+        DAG,
+        Asset,
+        AssetAlias,
+        BaseOperator,
+        BaseOperatorLink,
+        CronDataIntervalTimetable,
+        DeltaDataIntervalTimetable,
+        Param,
+        get_parsing_context,
+    )
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:  # Airflow 2
+    from airflow.datasets import Dataset as Asset  # type: ignore[no-redef]
+    from airflow.datasets import DatasetAlias as AssetAlias  # type: ignore[no-redef]
+    from airflow.exceptions import AirflowFailException, AirflowSkipException  # type: ignore[assignment,no-redef]
+    from airflow.models import DAG, BaseOperator, Param  # type: ignore[assignment,no-redef]
+    from airflow.models.baseoperatorlink import BaseOperatorLink  # type: ignore[assignment,no-redef]
+    from airflow.models.xcom import XCom as BaseXCom  # type: ignore[no-redef]
+    from airflow.timetables.interval import (  # type: ignore[assignment,no-redef]
+        CronDataIntervalTimetable,
+        DeltaDataIntervalTimetable,
+    )
+    from airflow.utils.dag_parsing_context import get_parsing_context  # type: ignore[no-redef]
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "DAG",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSkipException",
+    "Asset",
+    "AssetAlias",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseXCom",
+    "CronDataIntervalTimetable",
+    "DeltaDataIntervalTimetable",
+    "Param",
+    "add_asset_event",
+    "get_parsing_context",
+    "last_complete_interval",
+    "make_asset",
+]
+
+
+def make_asset(*, name: str, uri: str) -> Asset:
+    """Return the asset; Airflow 2's datasets have no name, there the URI alone says which it is."""
+    try:
+        return Asset(name=name, uri=uri)
+    except TypeError:
+        return Asset(uri=uri)
+
+
+def add_asset_event(context: Mapping[str, Any], alias: AssetAlias, asset: Asset, extra: dict[str, Any]) -> None:
+    """Fill the alias with one event of the asset, for this task run."""
+    context["outlet_events"][alias].add(asset, extra=extra)
+
+
+def last_complete_interval(dag: Any, before: datetime) -> tuple[datetime, datetime] | None:
+    """Return the newest data interval of the DAG's schedule that has ended by ``before``.
+
+    :param before: aware.
+    :return: start and end, in UTC; ``None`` when the DAG has no schedule in time.
+    """
+    import pendulum
+    from airflow.timetables import interval
+
+    timetable = _core_timetable(dag.timetable)
+    if not timetable.periodic:
+        return None
+    moment = pendulum.instance(before).in_timezone("UTC")
+    if isinstance(timetable, interval.DeltaDataIntervalTimetable):
+        return _last_step(timetable, dag.start_date, moment)
+    # A trigger timetable takes the moment as it is; on its last tick the interval is one that scheduled runs have too.
+    align = getattr(timetable, "_align_to_prev", None)
+    found = timetable.infer_manual_data_interval(run_after=align(moment) if align else moment)
+    return found.start, found.end
+
+
+def _core_timetable(timetable: Any) -> Any:
+    """Return the timetable that can compute; on Airflow 3 a DAG holds a mere description of it."""
+    try:
+        from airflow.serialization.encoders import coerce_to_core_timetable
+    except ImportError:
+        return timetable
+    return coerce_to_core_timetable(timetable)
+
+
+def _last_step(timetable: Any, start_date: datetime | None, moment: Any) -> tuple[datetime, datetime]:
+    """Return the last whole step of a fixed length, counted from the DAG's start.
+
+    Airflow itself would end the interval at ``moment``, to the microsecond: no run but this one would ever have it.
+    """
+    import pendulum
+
+    step = moment - timetable._get_prev(moment)
+    origin = pendulum.instance(start_date) if start_date is not None else pendulum.datetime(1970, 1, 1)
+    end = origin + step * ((moment - origin) // step)
+    return (end - step).in_timezone("UTC"), end.in_timezone("UTC")

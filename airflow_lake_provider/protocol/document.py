@@ -100,19 +100,21 @@ def _read(hint: Any, value: Any, source: str, where: str) -> Any:
         return _read_dataclass(hint, value, source, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Union:
-        if value is None:
-            return None
-        return _read(arguments[0], value, source, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            _fail(source, where, "a list", value)
-        return tuple(_read(arguments[0], item, source, f"{where}[{n}]") for n, item in enumerate(value))
-    if origin is AbstractMapping:
-        if not isinstance(value, dict):
-            _fail(source, where, "an object", value)
-        return {str(key): _read(arguments[1], item, source, f"{where}.{key}") for key, item in value.items()}
+        return None if value is None else _read(arguments[0], value, source, where)
+    if origin is not None:
+        return _read_collection(origin, arguments, value, source, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         _fail(source, where, {str: "text", int: "an integer", bool: "true or false", float: "a number"}[hint], value)
     return value
+
+
+def _read_collection(origin: Any, arguments: Any, value: Any, source: str, where: str) -> Any:
+    if origin is tuple:
+        if not isinstance(value, list):
+            _fail(source, where, "a list", value)
+        return tuple(_read(arguments[0], item, source, f"{where}[{n}]") for n, item in enumerate(value))
+    if origin is AbstractMapping and isinstance(value, dict):
+        return {str(key): _read(arguments[1], item, source, f"{where}.{key}") for key, item in value.items()}
+    _fail(source, where, "an object", value)

@@ -26,7 +26,7 @@ _SUBMISSION = re.compile(r"g(\d+)-s(\d+)")
 
 
 class Store(Protocol):
-    """Small documents by URI. All calls raise ``OSError`` (or the client's own error) when the place is out of reach."""
+    """Small documents by URI; every call raises ``OSError`` or the client's own error when the place is out of reach."""
 
     def read(self, uri: str) -> Optional[bytes]:
         """Return the whole document, ``None`` when there is none."""
@@ -36,6 +36,12 @@ class Store(Protocol):
 
     def create(self, uri: str, data: bytes) -> bool:
         """Write the document unless it is there; of many callers at once exactly one gets ``True``."""
+
+    def delete(self, uri: str) -> None:
+        """Remove the document; nothing happens when there is none."""
+
+    def documents(self, uri: str) -> List[str]:
+        """Return the names of the documents right below, sorted; none where there is no such place."""
 
     def folders(self, uri: str) -> List[str]:
         """Return the names of the folders right below, sorted; none where there is no such place."""
@@ -72,6 +78,20 @@ class LocalStore:
         finally:
             os.unlink(part)
         return True
+
+    def delete(self, uri: str) -> None:
+        try:
+            local_path(uri).unlink()
+        except FileNotFoundError:
+            return
+
+    def documents(self, uri: str) -> List[str]:
+        try:
+            with os.scandir(local_path(uri)) as entries:
+                # A name with a leading dot is a document that is being written.
+                return sorted(e.name for e in entries if e.is_file() and not e.name.startswith("."))
+        except FileNotFoundError:
+            return []
 
     def folders(self, uri: str) -> List[str]:
         try:
@@ -123,12 +143,25 @@ class S3Store:
             raise
         return True
 
+    def delete(self, uri: str) -> None:
+        bucket, key = s3_location(uri)
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    def documents(self, uri: str) -> List[str]:
+        prefix, pages = self._list(uri)
+        names = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        return sorted(name[len(prefix) :] for name in names if name != prefix)
+
     def folders(self, uri: str) -> List[str]:
+        prefix, pages = self._list(uri)
+        names = [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", ())]
+        return sorted(name[len(prefix) :].rstrip("/") for name in names)
+
+    def _list(self, uri: str) -> Tuple[str, Any]:
         bucket, key = s3_location(uri)
         prefix = key.rstrip("/") + "/" if key else ""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        names = [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", ())]
-        return sorted(name[len(prefix) :].rstrip("/") for name in names)
+        return prefix, pages
 
 
 def open_store(uri: str, *, s3_client: Optional[Callable[[], Any]] = None) -> Store:
@@ -163,7 +196,7 @@ def s3_location(uri: str) -> Tuple[str, str]:
 
 
 def segment(name: str) -> str:
-    """Return ``name`` as one path segment that every store, shell and Hadoop path takes; different names stay different.
+    """Return ``name`` as one path segment for every store, shell and Hadoop path; different names stay different.
 
     >>> segment("scheduled__2026-01-01T00:00:00+00:00")
     'scheduled__2026-01-01T00~3A00~3A00~2B00~3A00'
@@ -184,14 +217,19 @@ class JobFolder:
     @property
     def task_uri(self) -> str:
         """The folder that holds all starts of this task run."""
-        parts = [self.root.rstrip("/"), segment(self.task.dag_id), segment(self.task.run_id), segment(self.task.task_id)]
+        parts = [
+            self.root.rstrip("/"),
+            segment(self.task.dag_id),
+            segment(self.task.run_id),
+            segment(self.task.task_id),
+        ]
         if self.task.map_index >= 0:
             parts.append(str(self.task.map_index))
         return "/".join(parts)
 
     @property
     def uri(self) -> str:
-        """This start's own folder."""
+        """The folder of this start."""
         return f"{self.task_uri}/g{self.task.generation}-s{self.task.submission}"
 
     def document(self, name: str) -> str:

@@ -1,0 +1,39 @@
+"""The job's entry point: ``python -m airflow_lake_provider.jobs --request-uri URI``.
+
+Exit codes: 0 the report says what happened (failed checks included), 1 the job failed, 2 the request cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import List, Optional
+
+from airflow_lake_provider.exceptions import ProtocolError
+from airflow_lake_provider.jobs.application import Application
+from airflow_lake_provider.protocol import JobRequest, from_json, open_store
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one request and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_lake_provider.jobs", description=__doc__)
+    parser.add_argument("--request-uri", required=True, help="where request.json lies: a path, file:// or s3://")
+    uri: str = parser.parse_args(arguments).request_uri
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        store = open_store(uri)
+        data = store.read(uri)
+        if data is None:
+            raise ProtocolError(f"There is no request at {uri}")
+        request = from_json(JobRequest, data, source=uri)
+    except (ProtocolError, OSError) as exc:
+        print(f"lake: {exc}", file=sys.stderr, flush=True)
+        return 2
+    return Application(request, store).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

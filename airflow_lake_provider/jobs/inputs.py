@@ -1,0 +1,136 @@
+"""What a run reads, pinned: files by version, tables by snapshot. The identity of both goes into the fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from airflow_lake_provider.jobs import ledger as ledgers
+from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.contract import Judged, apply_contract
+from airflow_lake_provider.jobs.errors import SourceError
+from airflow_lake_provider.jobs.iceberg import IcebergTable
+from airflow_lake_provider.jobs.ledger import Ledger
+from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
+from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
+from airflow_lake_provider.jobs.sources.read import read_files
+from airflow_lake_provider.protocol import (
+    METADATA_COLUMNS,
+    CheckStep,
+    IngestStep,
+    JobRequest,
+    Step,
+    TableRequest,
+    TransformStep,
+    WriteStep,
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pinned inputs of one table's run.
+
+    ``fresh`` are the files to read, ``replaced`` the paths among them that the table holds in another version.
+    ``fingerprint`` identifies the run's outcome; ``repeatable`` is false where an input has no identity, so that an
+    equal fingerprint proves nothing.
+    """
+
+    fingerprint: str
+    repeatable: bool = True
+    fresh: Tuple[SourceFile, ...] = ()
+    replaced: Tuple[str, ...] = ()
+    tables: Mapping[str, Optional[int]] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> Dict[str, str]:
+        """The fresh files as the ledger keeps them."""
+        return {file.path: file.version for file in self.fresh}
+
+
+def find_step(request: TableRequest, *kinds: type) -> Optional[Step]:
+    """Return the table's step of one of these kinds, ``None`` when it has none."""
+    return next((step for step in request.steps if isinstance(step, kinds)), None)
+
+
+def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> Inputs:
+    """Look at every input once, and remember what was there.
+
+    :raises SourceError: a table that the query reads does not exist.
+    """
+    source = find_step(request, IngestStep, TransformStep)
+    checks = find_step(request, CheckStep)
+    names = set(source.inputs if isinstance(source, TransformStep) else ())
+    names |= set(checks.inputs if isinstance(checks, CheckStep) else ()) - {request.table}
+    tables = {name: _pin_table(spark, job, request, name) for name in sorted(names)}
+    listed: Sequence[SourceFile] = list_files(spark, source.files) if isinstance(source, IngestStep) else ()
+    fresh = tuple(file for file in listed if ledger.files.get(file.path) != file.version)
+    deterministic = not isinstance(source, TransformStep) or source.deterministic
+    return Inputs(
+        fingerprint=ledgers.fingerprint(
+            {
+                "spec": request.spec_sha256,
+                "code": job.provenance.code_sha256,
+                "files": files_fingerprint(listed) if listed else None,
+                "tables": tables,
+            }
+        ),
+        repeatable=deterministic and None not in tables.values(),
+        fresh=fresh,
+        replaced=tuple(file.path for file in fresh if file.path in ledger.files),
+        tables=tables,
+    )
+
+
+def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *, now: datetime) -> Optional[Judged]:
+    """Read the batch and hold it against the contract; nothing runs yet.
+
+    Returns ``None`` where there is neither a file nor a contract, so that nobody knows what the columns would be.
+    """
+    source = find_step(request, IngestStep, TransformStep)
+    write = find_step(request, WriteStep)
+    keys: Tuple[str, ...] = write.unique_key if isinstance(write, WriteStep) else ()
+    if isinstance(source, TransformStep):
+        rows = spark.sql(source.sql)
+        return apply_contract(rows, columns=request.columns, unique_key=keys, origin="query", table=request.table)
+    assert isinstance(source, IngestStep)
+    if not inputs.fresh:
+        return _empty(spark, request, source, keys)
+    batch = read_files(spark, source, inputs.fresh, columns=request.columns, run_id=job.task.run_id, ingested_at=now)
+    return apply_contract(
+        batch.df, columns=request.columns, unique_key=keys, origin="file", table=request.table, formats=batch.formats
+    )
+
+
+def _empty(spark: Any, request: TableRequest, source: IngestStep, keys: Sequence[str]) -> Optional[Judged]:
+    """Return a batch without rows in the contract's own shape."""
+    if request.columns is None:
+        return None
+    types = {"_ingested_at": "timestamp"}
+    fields: List[str] = [f"`{name}` {types.get(name, 'string')}" for name in source.metadata_columns]
+    fields += [f"`{column.name}` {column.type}" for column in request.columns]
+    fields += [f"{RAW} string", f"{REASONS} array<string>"]
+    rows = spark.createDataFrame([], ", ".join(fields))
+    return apply_contract(rows, columns=request.columns, unique_key=keys, origin="file", table=request.table)
+
+
+def _pin_table(spark: Any, job: JobRequest, request: TableRequest, name: str) -> Optional[int]:
+    """Return the snapshot that a name means now; ``None`` for a table without one that Iceberg could tell."""
+    catalog, parts = job.catalog.name, name.split(".")
+    if len(parts) == 3 and parts[0] == catalog:
+        parts = parts[1:]
+    if len(parts) == 2:
+        table = IcebergTable.find(spark, catalog, ".".join(parts))
+        if table is not None:
+            return table.head()
+    if not spark.catalog.tableExists(name):
+        raise SourceError(
+            f"{request.table} reads {name}, which does not exist in catalog '{catalog}'. Run the pipeline that writes "
+            "it first; an ingest without files and without columns makes no table."
+        )
+    return None
+
+
+def metadata_of(columns: Sequence[str]) -> List[str]:
+    """Return which of a table's columns are metadata columns."""
+    return [name for name in columns if name in METADATA_COLUMNS]

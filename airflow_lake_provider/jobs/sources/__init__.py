@@ -1,0 +1,1 @@
+"""Where the rows of an ingest come from: files, listed and read."""

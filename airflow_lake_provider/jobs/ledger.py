@@ -67,7 +67,8 @@ class Pointer:
 class Ledger:
     """The state of a table's ledger.
 
-    ``files`` maps a path to its version, ``intervals`` an interval's key to its last publish. The key of a run without an interval is the empty text.
+    ``files`` maps a path to its version, ``intervals`` an interval's key to its last publish; the key of a run without
+    an interval is the empty text.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -148,8 +149,8 @@ def _find_pointer(table: IcebergTable) -> Optional[Pointer]:
         return None
     raise LedgerLost(
         f"{table.name} was published by this package, but no snapshot of it names a ledger any more (main is at "
-        f"snapshot {head}). Reading its sources again would add rows twice. Restore a snapshot that has the summary key "
-        f"'{POINTER}' (the tag {PUBLISHED_TAG} keeps one), or rebuild the table with --full-refresh."
+        f"snapshot {head}). Reading its sources again would add rows twice. Restore a snapshot that has the summary "
+        f"key '{POINTER}' (the tag {PUBLISHED_TAG} keeps one), or rebuild the table with --full-refresh."
     )
 
 

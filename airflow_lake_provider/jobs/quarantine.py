@@ -1,8 +1,8 @@
 """Rejected rows: staged beside the table's own commit, in the quarantine table once that commit is published.
 
 The quarantine table is a second table, so there is an order: its rows are staged as one append on a branch; main's
-commit names that snapshot; after the publish it is cherry-picked. Every run first finishes a pick that main names, so no
-kill loses rows or doubles them.
+commit names that snapshot; after the publish it is cherry-picked. Every run first finishes a pick that main names, so
+no kill loses rows or doubles them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def check_limit(request: TableRequest, batch: Batch) -> None:
     if share > request.quarantine.max_fraction:
         raise QuarantineLimitExceeded(
             f"{counted} ({_top_reasons(batch)}), more than the {request.quarantine.max_fraction:.1%} that "
-            "quarantine.max allows. Nothing was published: mend the source, change the contract or raise quarantine.max."
+            "quarantine.max allows. Nothing was published: mend the source, change the contract or raise the limit."
         )
 
 

@@ -26,7 +26,7 @@ _SUBMISSION = re.compile(r"g(\d+)-s(\d+)")
 
 
 class Store(Protocol):
-    """Small documents by URI; every call raises ``OSError`` or the client's own error when the place is out of reach."""
+    """Small documents by URI; a call raises ``OSError`` or the client's own error when the place is out of reach."""
 
     def read(self, uri: str) -> Optional[bytes]:
         """Return the whole document, ``None`` when there is none."""

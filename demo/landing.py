@@ -76,11 +76,20 @@ def as_csv(rows: list[dict[str, str]]) -> bytes:
 def as_json_lines(rows: list[dict[str, str]]) -> bytes:
     """Render rows as one JSON object a line, numbers as numbers, without the fields that are null."""
 
-    def plain(row: Mapping[str, str]) -> dict[str, str | float]:
+    def plain(row: Mapping[str, str]) -> dict[str, str | int | float]:
         known = {key: value for key, value in row.items() if value != NULL}
-        return {key: value if key in WEATHER_TEXT else float(value) for key, value in known.items()}
+        return {key: value if key in WEATHER_TEXT else number(value) for key, value in known.items()}
 
     return "".join(json.dumps(plain(row)) + "\n" for row in rows).encode("utf-8")
+
+
+def number(text: str) -> int | float:
+    """Read a number as it is written.
+
+    >>> number("2013"), number("-0.5")
+    (2013, -0.5)
+    """
+    return float(text) if "." in text or "e" in text else int(text)
 
 
 def airlines_as_parquet() -> bytes:

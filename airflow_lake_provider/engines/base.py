@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airflow_lake_provider.protocol import JobRequest
 
 
-class Status(str, enum.Enum):
+class Status(enum.StrEnum):
     """Where a run stands, in our words; each engine maps its platform's states to these."""
 
     SUBMITTED = "submitted"
@@ -77,6 +77,10 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def spark_conf(self) -> Mapping[str, str]:
+        """What every job on this engine runs with unless its request says otherwise; it goes into the request."""
+
     def submit(self, job: SparkJob) -> RunHandle:
         """Start the job, or find the run that this request id already started."""
 
@@ -88,3 +92,11 @@ class Engine(Protocol):
 
     def describe(self, handle: RunHandle) -> str:
         """Say in one line where a person finds the run and its logs."""
+
+
+@runtime_checkable
+class FollowsLogs(Protocol):
+    """An engine that passes a run's output on while somebody waits for it."""
+
+    def follow(self, handle: RunHandle) -> None:
+        """From now on, each ``state`` of this run also logs what the driver has written since the last one."""

@@ -24,7 +24,7 @@ class TaskIdentity:
     ``generation`` changes when somebody clears the task, ``submission`` with each new start of a dead run.
 
     >>> TaskIdentity(dag_id="flights", run_id="r1", task_id="silver__flights").request_id
-    'ea2a06b6feea9e24f32e9bab99ec8b29'
+    'dae3cb62ff9cad36e9451ec9e4a7f284'
     """
 
     dag_id: str

@@ -1,0 +1,75 @@
+"""The job library as one file: what travels to the data plane."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.exceptions import EngineError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SOURCES = ("__init__.py", "exceptions.py", "protocol/*.py", "jobs/**/*.py")
+# The zip format has no year before 1980; a fixed time makes equal sources give equal bytes.
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class JobLibrary:
+    """The zip of the package's data plane side; ``sha256`` of its bytes, also part of its name."""
+
+    path: Path
+    sha256: str
+
+
+def job_library(*, cache: Path | None = None) -> JobLibrary:
+    """Return the job library, written to the cache folder unless the same one is there.
+
+    Equal sources give equal bytes on every machine, so the name says what is inside and nobody ever overwrites it.
+
+    :param cache: the folder to keep it in, by default :func:`~airflow_lake_provider.engines.cache.cache_folder`.
+    :raises EngineError: the folder cannot be written.
+    """
+    data = _zip(_PACKAGE)
+    digest = hashlib.sha256(data).hexdigest()
+    folder = (cache or cache_folder()) / "job-library"
+    path = folder / f"airflow_lake_provider-{digest}.zip"
+    if path.exists():
+        return JobLibrary(path, digest)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, part = tempfile.mkstemp(dir=folder, prefix=".job-library.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except OSError as exc:
+        raise EngineError(
+            f"The job library cannot be written to {folder}: {exc.strerror or exc}. "
+            "LAKE_CACHE names a folder that can be written."
+        ) from exc
+    return JobLibrary(path, digest)
+
+
+def job_library_sha256() -> str:
+    """Return the hash of the job library without writing it anywhere: the identity of the code that jobs run."""
+    return hashlib.sha256(_zip(_PACKAGE)).hexdigest()
+
+
+def _zip(package: Path) -> bytes:
+    """Return the archive of the data plane's modules of ``package``; equal sources give equal bytes."""
+    sources = sorted({path for pattern in _SOURCES for path in package.glob(pattern)})
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sources:
+            name = f"{package.name}/{path.relative_to(package).as_posix()}"
+            entry = zipfile.ZipInfo(name, date_time=_LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    return buffer.getvalue()

@@ -1,0 +1,75 @@
+"""A driver's output, as a person wants to read it while the job runs."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import deque
+from pathlib import Path
+
+PROGRESS_SECONDS = 10.0
+"""At most one progress line in this time reaches the log."""
+
+_OURS = "lake: "
+_PROGRESS = "lake-progress: "
+_SPARK = re.compile(
+    r"^\d\d(?:\d\d)?[/-]\d\d[/-]\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (.*)$"
+)
+# Kept to explain a death without a report.
+_TAIL_LINES = 400
+
+
+class DriverLog:
+    """Follows the file that a driver writes to, and tells a logger what matters of it.
+
+    The job's own lines become INFO, Spark's errors ERROR; everything else (Spark's warnings, frames of traces, what
+    libraries print) is DEBUG: the file keeps all of it.
+    """
+
+    def __init__(self, path: Path, log: logging.Logger) -> None:
+        self._path = path
+        self._log = log
+        self._offset = 0
+        self._rest = b""
+        self._progress_at = -PROGRESS_SECONDS
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    @property
+    def tail(self) -> str:
+        """The last lines that were read."""
+        return "\n".join(self._tail)
+
+    def follow(self, *, final: bool = False) -> None:
+        """Log what was written since the last call; ``final`` also takes an unfinished last line."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        self._offset += len(data)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = b"" if final else lines.pop()
+        for line in lines:
+            self._tell(line.decode("utf-8", errors="replace").rstrip("\r"))
+
+    def _tell(self, line: str) -> None:
+        if not line.strip():
+            return
+        if line.startswith(_PROGRESS):
+            self._tell_progress(line[len(_PROGRESS) :])
+            return
+        self._tail.append(line)
+        if line.startswith(_OURS):
+            self._log.info("%s", line[len(_OURS) :])
+        elif (spark := _SPARK.match(line)) and spark[1] in ("ERROR", "FATAL"):
+            self._log.error("Spark: %s", spark[2])
+        else:
+            self._log.debug("%s", line)
+
+    def _tell_progress(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._progress_at >= PROGRESS_SECONDS:
+            self._progress_at = now
+            self._log.info("%s", text)

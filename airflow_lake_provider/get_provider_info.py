@@ -18,4 +18,23 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Lake",
         "description": "YAML specs become DAGs that publish audited Apache Iceberg tables with Spark.",
         "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "Apache Iceberg",
+                "external-doc-url": "https://iceberg.apache.org/",
+                "tags": ["apache"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "Apache Iceberg",
+                "python-modules": [
+                    "airflow_lake_provider.operators.ingest",
+                    "airflow_lake_provider.operators.merge",
+                    "airflow_lake_provider.operators.quality",
+                    "airflow_lake_provider.operators.transform",
+                ],
+            }
+        ],
+        "extra-links": ["airflow_lake_provider.operators.link.LakeRunLink"],
     }

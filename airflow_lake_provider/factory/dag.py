@@ -1,0 +1,86 @@
+"""A pipeline's plan as an Airflow DAG: one task per table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_lake_provider.compat import DAG, CronDataIntervalTimetable, DeltaDataIntervalTimetable, Param
+from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
+from airflow_lake_provider.operators.asset import table_asset
+from airflow_lake_provider.operators.base import FULL_REFRESH
+from airflow_lake_provider.operators.table import LakeTableOperator
+from airflow_lake_provider.plan import PipelinePlan, Schedule, TablePlan
+
+_NOT_THE_TASKS = frozenset({"tags"})
+"""Keys of a table that say nothing to its task."""
+
+
+def build_dag(plan: PipelinePlan) -> DAG:
+    """Return the DAG of a pipeline. Equal plans give DAGs that serialize to the same bytes.
+
+    :param plan: what :func:`airflow_lake_provider.plan.plan_pipeline` returns.
+    """
+    arguments = dict(plan.dag_arguments)
+    owner = arguments.pop("owner", None)
+    dag = DAG(
+        dag_id=plan.pipeline,
+        description=plan.description,
+        doc_md=_raw_text(plan.doc),
+        schedule=_timetable(plan.schedule, plan.timezone),
+        start_date=plan.start_date,
+        end_date=plan.end_date,
+        catchup=plan.catchup,
+        max_active_runs=plan.max_active_runs,
+        default_args={"owner": owner} if owner is not None else {},
+        tags=sorted(arguments.pop("tags", ())),
+        params={**arguments.pop("params", {}), FULL_REFRESH: _full_refresh_param()},
+        **arguments,
+    )
+    tasks = {table.table: _task(plan, table, dag) for table in plan.tables}
+    for table in plan.tables:
+        for upstream in table.upstream:
+            tasks[upstream].set_downstream(tasks[table.table])
+    return dag
+
+
+def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
+    settings = {key: value for key, value in table.settings.items() if key not in _NOT_THE_TASKS}
+    own = {other.table for other in plan.tables}
+    arguments: dict[str, Any] = {
+        **table.task_arguments,
+        "task_id": table.task_id,
+        "dag": dag,
+        "table": table.table,
+        "environment": plan.environment.name,
+        "project_dir": str(plan.source.parent),
+        "inlets": [table_asset(plan.environment, name) for name in table.inputs if name not in own],
+        "doc_md": _raw_text(settings.get("description")),
+    }
+    ingest: Mapping[str, Any] | None = settings.pop("ingest", None)
+    if ingest is not None:
+        return LakeIngestOperator(**ingest, **settings, **arguments)
+    return LakeTransformOperator(**settings, **arguments)
+
+
+def _timetable(schedule: Schedule | None, timezone: str) -> Any:
+    """Return a timetable whose runs have real data intervals; a bare cron gives zero-length ones on Airflow 3."""
+    if schedule is None:
+        return None
+    if schedule.cron is not None:
+        return CronDataIntervalTimetable(schedule.cron, timezone=timezone)
+    return DeltaDataIntervalTimetable(schedule.every)
+
+
+def _full_refresh_param() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Full refresh",
+        description="Rebuild every table of this run from its sources, in one publish each.",
+    )
+
+
+def _raw_text(text: str | None) -> str | None:
+    """Return Markdown as Airflow shows it; a text that ends in ``.md`` it would take for the name of a file to open."""
+    return f"{text}\n" if text is not None and text.endswith(".md") else text

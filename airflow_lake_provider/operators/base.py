@@ -1,0 +1,250 @@
+"""What the four operators share: one task run is one job, whatever becomes of the worker in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_lake_provider import runs
+from airflow_lake_provider.compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+)
+from airflow_lake_provider.engines import Engine, RunHandle, get_engine
+from airflow_lake_provider.exceptions import (
+    EngineNotInstalled,
+    JobError,
+    LakeError,
+    ProtocolError,
+    QualityCheckFailed,
+    SpecError,
+)
+from airflow_lake_provider.operators.interval import fill_interval, has_interval, run_interval, utc_text
+from airflow_lake_provider.operators.link import LakeRunLink
+from airflow_lake_provider.plan import names_interval
+from airflow_lake_provider.protocol import JobFolder, Provenance, TableReport, TableRequest, TaskIdentity
+from airflow_lake_provider.protocol.report import SKIPPED
+from airflow_lake_provider.spec import Environment, Project, load_project
+
+if TYPE_CHECKING:
+    import jinja2
+
+FULL_REFRESH = "lake_full_refresh"
+"""The DAG param that asks for a rebuild of the tables."""
+
+
+class LakeOperator(BaseOperator):
+    """Runs one job for one table: submits it, follows it, hands on what it reports.
+
+    A retry continues: it waits for a job that still runs, returns the result of one that has ended well, and submits
+    again only after a dead one. A clear always submits.
+
+    :param table: ``layer.name``.
+    :param environment: an environment of ``lake.yaml``; without it the chosen one (``LAKE_ENV``,
+        ``default_environment``, ``local``).
+    :param engine: the name of one of the environment's engines.
+    :param resource_profile: a profile of ``lake.yaml``, or small, medium, large, xlarge.
+    :param spark_conf: Spark's own properties; they add to the environment's, ``None`` removes one of those.
+    :param engine_options: the platform's own settings, passed as they are.
+    :param project_dir: a folder at or below the one that holds ``lake.yaml``; a relative one counts from the DAG
+        file's folder, which is the default.
+    :param deferrable: not supported yet.
+    :param poll_interval: seconds between two questions where the run stands.
+    """
+
+    template_fields: Sequence[str] = (
+        "table",
+        "environment",
+        "engine",
+        "resource_profile",
+        "spark_conf",
+        "engine_options",
+    )
+    query_fields: Sequence[str] = ()
+    """Those of ``template_fields`` that hold the query: a template of the interval there makes a run repeatable."""
+    operator_extra_links = (LakeRunLink(),)
+    ui_color = "#e3f2f1"
+
+    _started: tuple[Engine, RunHandle] | None = None
+    _killed: bool = False
+    _query_names_interval: bool = False
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        environment: str | None = None,
+        engine: str = "default",
+        resource_profile: str | None = None,
+        spark_conf: Mapping[str, str | None] | None = None,
+        engine_options: Mapping[str, Any] | None = None,
+        project_dir: str | None = None,
+        deferrable: bool = False,
+        poll_interval: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.environment = environment
+        self.engine = engine
+        self.resource_profile = resource_profile
+        self.spark_conf = spark_conf
+        self.engine_options = engine_options
+        self.project_dir = project_dir
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Run the job and return the table's entry of the ``lake run --json`` document.
+
+        :raises AirflowSkipException: the table had nothing to do and was told to skip then.
+        :raises AirflowFailException: another try cannot mend it: failed checks, wrong arguments, a job that says so.
+        :raises AirflowException: anything that another try may mend.
+        """
+        if self.deferrable:
+            raise AirflowFailException(
+                f"{self.task_id}: deferrable=True is not supported yet; leave it out, the task then waits on its worker."
+            )
+        try:
+            project = load_project(self.base_dir)
+            environment = project.environment(self.environment)
+            delivery = self._run(context, project, environment)
+            table = runs.table_result(delivery.report)
+        except LakeError as exc:
+            raise airflow_exception(exc) from exc
+        entry = runs.table_entry(table, delivery.report_uri)
+        self.announce(context, environment, table, entry)
+        runs.deliver(delivery)
+        if table.status == SKIPPED:
+            raise airflow_exception(table)
+        return entry
+
+    def on_kill(self) -> None:
+        """Cancel the run, also one that is only being submitted at this moment."""
+        self._killed = True
+        if self._started is None:
+            return
+        engine, handle = self._started
+        self.log.info("Cancelling %s", engine.describe(handle))
+        engine.cancel(handle)
+
+    def request(self, *, project: Project, environment: Environment, context: Any) -> TableRequest:
+        """Return what the job is asked to do; the fields are rendered.
+
+        :raises SpecError: the arguments are wrong.
+        """
+        raise NotImplementedError
+
+    def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:
+        """Tell Airflow what became of the table; an operator that publishes nothing has nothing to tell."""
+
+    def _run(self, context: Any, project: Project, environment: Environment) -> runs.Delivery:
+        ti, engine = context["ti"], self._engine(environment)
+        request = self.request(project=project, environment=environment, context=context)
+        return runs.run_tables(
+            task=TaskIdentity(
+                dag_id=ti.dag_id,
+                run_id=context["run_id"],
+                task_id=ti.task_id,
+                map_index=-1 if ti.map_index is None else ti.map_index,
+                generation=generation(max_tries=ti.max_tries, retries=self.retries),
+            ),
+            try_number=ti.try_number,
+            pipeline=ti.dag_id,
+            tables=(request,),
+            environment=environment,
+            engine=engine,
+            interval=run_interval(context),
+            logical_date=utc_text(context.get("logical_date")),
+            spark_conf=merged_conf(environment.spark_conf, self.spark_conf or {}),
+            provenance=Provenance(spec_sha256=request.spec_sha256),
+            log=self.log,
+            poll_interval=self.poll_interval,
+            on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
+        )
+
+    def _follow(self, context: Any, engine: Engine, handle: RunHandle, folder: JobFolder) -> None:
+        """Keep what cancels the run and what leads to it, as soon as it is known."""
+        self._started = (engine, handle)
+        context["ti"].xcom_push(key=LakeRunLink.key, value=handle.url or folder.uri)
+        if self._killed:
+            engine.cancel(handle)
+
+    def _engine(self, environment: Environment) -> Engine:
+        config = environment.engines.get(self.engine)
+        if config is None:
+            raise SpecError(
+                f"{self.task_id}: engine {self.engine!r} is none of the environment {environment.name!r}; "
+                f"expected one of {', '.join(sorted(environment.engines))}. Add it to `engines` in lake.yaml."
+            )
+        return get_engine(config.type, config.options, log=self.log)
+
+    @property
+    def base_dir(self) -> Path:
+        """Where the project is looked for, seen from this worker's copy of the DAG file."""
+        return Path(self.dag.folder) / (self.project_dir or "")
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Any,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Settle the run's interval before any field is rendered: Airflow's hook for mapped tasks and plain ones."""
+        if parent is self:
+            fill_interval(context)
+            self._check_interval(template_fields, context)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _check_interval(self, template_fields: Iterable[str], context: Any) -> None:
+        named = [field for field in template_fields if names_interval(getattr(self, field))]
+        self._query_names_interval = any(field in self.query_fields for field in named)
+        if named and not has_interval(context):
+            raise airflow_exception(no_interval(self.task_id, named, context["run_id"]))
+
+
+def no_interval(task_id: str, fields: Sequence[str], run_id: str) -> SpecError:
+    """Return the error of a template of the interval in a run that has none."""
+    return SpecError(
+        f"{task_id}: {', '.join(fields)} names the data interval, and the run {run_id} has none (it was started by "
+        "assets, for a partition, or by hand in a DAG without a schedule in time). Nothing was submitted. "
+        "Give the DAG a schedule in time, or take the template out."
+    )
+
+
+def generation(*, max_tries: int, retries: int | None) -> int:
+    """Return the number of the first try since the task was last cleared: it changes with each clear, with no retry.
+
+    Airflow keeps ``max_tries`` over retries, and raises it on a clear to the tries so far plus the retries.
+
+    >>> generation(max_tries=2, retries=2), generation(max_tries=5, retries=2)
+    (1, 4)
+    """
+    return max(1, max_tries - (retries or 0) + 1)
+
+
+def merged_conf(base: Mapping[str, str], over: Mapping[str, str | None]) -> dict[str, str]:
+    """Return Spark's properties with the nearer ones on top; ``None`` removes a key.
+
+    >>> merged_conf({"spark.a": "1", "spark.b": "2"}, {"spark.a": None, "spark.c": "3"})
+    {'spark.b': '2', 'spark.c': '3'}
+    """
+    return {key: str(value) for key, value in {**base, **over}.items() if value is not None}
+
+
+def airflow_exception(cause: LakeError | TableReport) -> AirflowException:
+    """Return what Airflow is to be told: the one place that decides between retry, failure and skip.
+
+    :param cause: the error of the run; or the report of a table that was skipped.
+    """
+    if isinstance(cause, TableReport):
+        return AirflowSkipException(f"{cause.table}: nothing to do for this run")
+    lasting = isinstance(cause, QualityCheckFailed | SpecError | EngineNotInstalled | ProtocolError)
+    if lasting or (isinstance(cause, JobError) and not cause.retryable):
+        return AirflowFailException(str(cause))
+    return AirflowException(str(cause))

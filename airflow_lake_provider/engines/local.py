@@ -263,8 +263,7 @@ class LocalEngine:
             status = json.loads((folder / _STATUS).read_bytes())
         except FileNotFoundError:
             status = None
-        returncode = status["returncode"] if status else None
-        if returncode == 0:
+        if status is not None and status["returncode"] == 0:
             return RunState(Status.SUCCEEDED)
         if (folder / _CANCELLED).exists():
             return RunState(Status.CANCELLED, "cancelled")
@@ -272,7 +271,7 @@ class LocalEngine:
             return RunState(Status.LOST, f"process {handle.run_id} has gone and left no exit status")
         if status["reason"]:
             return RunState(Status.LOST, f"the driver was stopped: {status['reason']}")
-        return RunState(Status.FAILED, self._why(handle, returncode))
+        return RunState(Status.FAILED, self._why(handle, status["returncode"]))
 
     def _why(self, handle: RunHandle, returncode: int) -> str:
         output = DriverLog(Path(handle.extras["folder"]) / _LOG, _SILENT)

@@ -1,0 +1,304 @@
+"""Submit or reattach: one task run is one effect, whatever became of the worker in between."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airflow_lake_provider import __version__
+from airflow_lake_provider.engines import (
+    Engine,
+    FollowsLogs,
+    RunHandle,
+    RunState,
+    SparkJob,
+    Status,
+    job_library_sha256,
+)
+from airflow_lake_provider.exceptions import EngineError
+from airflow_lake_provider.protocol import (
+    DataInterval,
+    JobFolder,
+    JobReport,
+    JobRequest,
+    Provenance,
+    Store,
+    TableRequest,
+    TaskIdentity,
+    open_store,
+    to_json,
+)
+from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
+from airflow_lake_provider.runs.lake_home import prepare_lake_home
+from airflow_lake_provider.runs.outcome import is_final, outcome
+from airflow_lake_provider.runs.starts import (
+    TaskStarts,
+    is_live,
+    newest_of,
+    read_handle,
+    read_report,
+    read_request,
+)
+
+if TYPE_CHECKING:
+    from airflow_lake_provider.spec import Environment
+
+CANCEL_SECONDS = 60.0
+"""How long a cancelled run of an older generation may take to end before the new one gives up."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A report on its way to the caller; see :func:`deliver`."""
+
+    report: JobReport
+    folder: JobFolder
+    report_uri: str
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """A run that has ended, before anybody judged how. ``run`` says in a few words where its logs are."""
+
+    state: RunState
+    report: JobReport | None
+    folder: JobFolder
+    run: str
+
+    @property
+    def report_uri(self) -> str:
+        """Where the report is, or should be."""
+        return self.folder.document(REPORT)
+
+    def delivery(self) -> Delivery:
+        """Return the report of a run that did its work; raises as :func:`outcome` does."""
+        report = outcome(self.state, self.report, run=self.run, report_uri=self.report_uri)
+        return Delivery(report, self.folder, self.report_uri)
+
+
+def run_tables(
+    *,
+    task: TaskIdentity,
+    try_number: int,
+    pipeline: str,
+    tables: Sequence[TableRequest],
+    environment: Environment,
+    engine: Engine,
+    interval: DataInterval | None,
+    logical_date: str | None,
+    spark_conf: Mapping[str, str],
+    provenance: Provenance,
+    log: logging.Logger,
+    store: Store | None = None,
+    poll_interval: float = 1.0,
+    on_start: Callable[[RunHandle, JobFolder], None] | None = None,
+) -> Delivery:
+    """Run tables as one job of a task run and wait for its report.
+
+    Looks at the newest start of the task's generation first: one that may never have begun is submitted again under
+    the same id, a live one is waited for, one that ended well gives its report, after a dead one comes a new start. A
+    live run of an older generation (the task was cleared) is cancelled before.
+
+    :param task: the task run; its ``generation`` counts, its ``submission`` is chosen here.
+    :param spark_conf: Spark's properties, merged already; they win over the engine's.
+    :param store: where the job folders are kept, by default what ``environment.job_root`` says.
+    :param poll_interval: seconds between two questions where the run stands.
+    :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
+    :raises EngineError: the job could not be started.
+    :raises JobError: it ended badly.
+    """
+    ended = run_job(
+        task=task,
+        try_number=try_number,
+        pipeline=pipeline,
+        tables=tables,
+        environment=environment,
+        engine=engine,
+        interval=interval,
+        logical_date=logical_date,
+        spark_conf=spark_conf,
+        provenance=provenance,
+        log=log,
+        store=store,
+        poll_interval=poll_interval,
+        on_start=on_start,
+    )
+    return ended.delivery()
+
+
+def run_job(
+    *,
+    task: TaskIdentity,
+    try_number: int,
+    pipeline: str,
+    tables: Sequence[TableRequest],
+    environment: Environment,
+    engine: Engine,
+    interval: DataInterval | None,
+    logical_date: str | None,
+    spark_conf: Mapping[str, str],
+    provenance: Provenance,
+    log: logging.Logger,
+    store: Store | None = None,
+    poll_interval: float = 1.0,
+    on_start: Callable[[RunHandle, JobFolder], None] | None = None,
+    on_report: Callable[[JobReport], None] | None = None,
+) -> EndedRun:
+    """Do what :func:`run_tables` does and return the end without judging it.
+
+    :param on_report: called with each report that the job leaves while it runs, and with the last one.
+    """
+    prepare_lake_home(environment)
+    store = store or open_store(environment.job_root)
+    starts = TaskStarts(store, environment.job_root, task)
+    wait = _Wait(engine, store, log, poll_interval, on_start, on_report)
+    _cancel_older_generations(starts, engine, log, poll_interval)
+
+    def new_request(folder: JobFolder) -> JobRequest:
+        return JobRequest(
+            request_id=folder.task.request_id,
+            task=folder.task,
+            pipeline=pipeline,
+            tables=tuple(tables),
+            catalog=environment.catalog,
+            report_uri=folder.document(REPORT),
+            try_number=try_number,
+            logical_date=logical_date,
+            interval=interval,
+            spark_conf={**engine.spark_conf, **spark_conf},
+            submissions=starts.submissions_before(engine, folder),
+            provenance=_complete(provenance),
+        )
+
+    while True:
+        newest = newest_of(starts.all(), task.generation)
+        if newest is not None:
+            joined = _join(newest, starts, wait)
+            if joined is not None:
+                return joined
+        folder = starts.folder(task.generation, newest.task.submission + 1 if newest else 1)
+        request = new_request(folder)
+        starts.open(folder)
+        if not store.create(folder.document(REQUEST), to_json(request).encode()):
+            continue  # another worker began the same start in this moment: the next look finds it
+        return wait.until_end(folder, request, _submit(folder, request, engine, store), starts)
+
+
+def deliver(delivery: Delivery, store: Store | None = None) -> None:
+    """Mark a report as taken; the caller's last write.
+
+    A run of the same task run that comes later and finds the marker missing reports what this one published.
+    """
+    store = store or open_store(delivery.folder.root)
+    store.create(delivery.folder.document(DELIVERED), b"")
+
+
+def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None:
+    """Return the end of the newest start, waited for if need be; ``None`` when it is dead and a new one must come."""
+    store, engine, log = wait.store, wait.engine, wait.log
+    report = read_report(store, folder)
+    handle = read_handle(store, folder)
+    request = read_request(store, folder)
+    if report is not None and is_final(report) and not (handle is not None and is_live(engine, handle)):
+        if report.status != "succeeded":
+            return None
+        run = engine.describe(handle) if handle is not None and handle.engine == engine.name else folder.uri
+        log.info("This run has ended before: its report is %s", folder.document(REPORT))
+        if request is not None:
+            starts.settle(folder, request.submissions, report)
+        return EndedRun(RunState(Status.SUCCEEDED), report, folder, run)
+    if request is None:
+        return None
+    if handle is None:
+        log.info("Nobody knows whether %s was started: submitting it again under the same id", folder.uri)
+        handle = _submit(folder, request, engine, store)
+    elif is_live(engine, handle):
+        log.info("Found this run alive: waiting for it")
+    else:
+        return None
+    ended = wait.until_end(folder, request, handle, starts)
+    lost = ended.state.status is Status.LOST and (ended.report is None or not is_final(ended.report))
+    return None if lost else ended
+
+
+def _submit(folder: JobFolder, request: JobRequest, engine: Engine, store: Store) -> RunHandle:
+    handle = engine.submit(SparkJob(request=request, request_uri=folder.document(REQUEST)))
+    store.write(folder.document(HANDLE), to_json(handle).encode())
+    return handle
+
+
+def _cancel_older_generations(starts: TaskStarts, engine: Engine, log: logging.Logger, poll_interval: float) -> None:
+    """A cleared task runs anew: what it was doing before must not go on beside it."""
+    for folder in starts.all():
+        if folder.task.generation >= starts.task.generation:
+            continue
+        handle = read_handle(starts.store, folder)
+        if handle is None or not is_live(engine, handle):
+            continue
+        log.info("The task was cleared while it ran: cancelling %s", engine.describe(handle))
+        engine.cancel(handle)
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while is_live(engine, handle):
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"The run of this task from before it was cleared was cancelled and has not ended in "
+                    f"{CANCEL_SECONDS:.0f} seconds. Stop it by hand, then run the task again: {engine.describe(handle)}"
+                )
+            time.sleep(poll_interval)
+
+
+def _complete(provenance: Provenance) -> Provenance:
+    """Fill in what every run knows of itself."""
+    return replace(
+        provenance,
+        provider_version=provenance.provider_version or __version__,
+        code_sha256=provenance.code_sha256 or job_library_sha256(),
+    )
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """How this caller waits for runs."""
+
+    engine: Engine
+    store: Store
+    log: logging.Logger
+    poll_interval: float
+    on_start: Callable[[RunHandle, JobFolder], None] | None
+    on_report: Callable[[JobReport], None] | None
+
+    def until_end(self, folder: JobFolder, request: JobRequest, handle: RunHandle, starts: TaskStarts) -> EndedRun:
+        """Wait until the run has ended, then settle what it leaves. An interrupt cancels it."""
+        run = self.engine.describe(handle)
+        try:
+            self.log.info("Submitted %s to %s: %s", request.request_id, self.engine.name, run)
+            if isinstance(self.engine, FollowsLogs):
+                self.engine.follow(handle)
+            if self.on_start is not None:
+                self.on_start(handle, folder)
+            state = self._poll(folder, handle)
+        except BaseException as exc:
+            # Interrupts and time-outs must not orphan the run; after a mere error a retry finds it again.
+            if not isinstance(exc, Exception):
+                self.log.info("Cancelling %s", run)
+                self.engine.cancel(handle)
+            raise
+        report = read_report(self.store, folder)
+        if report is not None:
+            if self.on_report is not None:
+                self.on_report(report)
+            starts.settle(folder, request.submissions, report)
+        self.log.info("%s: %s", state.status.value.capitalize(), run)
+        return EndedRun(state, report, folder, run)
+
+    def _poll(self, folder: JobFolder, handle: RunHandle) -> RunState:
+        while True:
+            state = self.engine.state(handle)
+            if state.status.is_terminal:
+                return state
+            if self.on_report is not None and (report := read_report(self.store, folder)) is not None:
+                self.on_report(report)
+            time.sleep(self.poll_interval)

@@ -106,7 +106,7 @@ class LakeOperator(BaseOperator):
         """
         if self.deferrable:
             raise AirflowFailException(
-                f"{self.task_id}: deferrable=True is not supported yet; leave it out, the task then waits on its worker."
+                f"{self.task_id}: deferrable=True is not supported yet; without it the task waits on its worker."
             )
         try:
             project = load_project(self.base_dir)

@@ -45,8 +45,9 @@ def environment(*, port: int) -> dict[str, str]:
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "localhost", "127.0.0.1"])),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
-    unset = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW_CONFIG", "LAKE_ENV", "no_proxy")
-    return {key: value for key, value in os.environ.items() if key not in unset} | settings
+    # Another Airflow's settings in this shell are not the demo's.
+    foreign = ("AIRFLOW", "LAKE_ENV", "no_proxy")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | settings
 
 
 def command(arguments: Sequence[str], *, env: Mapping[str, str]) -> str:

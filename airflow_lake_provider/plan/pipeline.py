@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_lake_provider.spec import Environment
+from airflow_lake_provider.spec import Diagnostic, Environment
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class PipelinePlan:
     :param start_date: aware, in ``timezone``; ``None`` where nothing is scheduled.
     :param dag_arguments: Airflow's own arguments of the DAG (tags, params, dagrun_timeout, ...).
     :param tables: in dependency order; among equals the spec's order.
+    :param warnings: what may be wrong with the spec.
     """
 
     pipeline: str
@@ -63,6 +64,7 @@ class PipelinePlan:
     catchup: bool = False
     max_active_runs: int = 1
     dag_arguments: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
 
     def table(self, name: str) -> TablePlan:
         """Return the plan of one table; ``KeyError`` when the pipeline has none of that name."""

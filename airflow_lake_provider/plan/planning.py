@@ -1,0 +1,144 @@
+"""From specs to plans: one pipeline, or all of a folder with what they may not do together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
+from airflow_lake_provider.plan.settings import normal_settings, task_arguments
+from airflow_lake_provider.spec import (
+    Diagnostic,
+    PipelineKeys,
+    PipelineSpec,
+    Project,
+    find_specs,
+    in_order,
+    load_project,
+    load_spec,
+)
+from airflow_lake_provider.spec.reading import locate_key
+from airflow_lake_provider.spec.values import in_zone
+
+_DAG_ARGUMENTS = ("tags", "owner", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs")
+
+
+def plan_pipeline(
+    path: Path, *, project: Project | None = None, environment: str | None = None, overrides: Sequence[str] = ()
+) -> PipelinePlan:
+    """Read a spec and plan it.
+
+    :param project: by default the one that the file lies in.
+    :param environment: by default the spec's own, ``LAKE_ENV``, or the project's default.
+    :param overrides: ``path=value`` each, put into the spec first.
+    :raises SpecError: carries every mistake of the spec.
+    :raises OSError: the file is missing or unreadable.
+    """
+    return plan_spec(load_spec(path, project=project, overrides=overrides), environment=environment)
+
+
+def plan_spec(spec: PipelineSpec, *, environment: str | None = None) -> PipelinePlan:
+    """Plan a spec that is right."""
+    keys = spec.keys
+    return PipelinePlan(
+        pipeline=spec.pipeline,
+        source=spec.path,
+        environment=spec.project.environment(environment, spec_environment=keys.environment),
+        tables=tuple(_table(spec, name) for name in _dependency_order(spec.upstream)),
+        description=keys.description,
+        doc=keys.doc,
+        schedule=_schedule(keys),
+        timezone=keys.timezone,
+        start_date=in_zone(keys.start_date, keys.timezone) if keys.start_date is not None else None,
+        end_date=in_zone(keys.end_date, keys.timezone) if keys.end_date is not None else None,
+        catchup=keys.catchup,
+        max_active_runs=keys.max_active_runs,
+        dag_arguments={key: value for key in _DAG_ARGUMENTS if (value := getattr(keys, key)) is not None},
+        warnings=spec.warnings,
+    )
+
+
+def plan_project(
+    folder: Path, *, environment: str | None = None
+) -> tuple[tuple[PipelinePlan, ...], tuple[Diagnostic, ...]]:
+    """Plan all specs below a folder; one that is wrong never touches the others.
+
+    :return: the plans of the good specs, by path, and everything that is wrong or doubtful.
+    :raises SpecError: the project's ``lake.yaml`` is wrong, which concerns all.
+    """
+    project = load_project(folder)
+    specs: list[PipelineSpec] = []
+    diagnostics: list[Diagnostic] = []
+    for path in find_specs(folder):
+        try:
+            specs.append(load_spec(path, project=project))
+        except SpecError as exc:
+            diagnostics.extend(found for found in exc.diagnostics if isinstance(found, Diagnostic))
+        except OSError as exc:
+            message = f"the file cannot be read: {exc.strerror or exc}"
+            diagnostics.append(Diagnostic(str(path), 1, 1, 1, 1, "error", "unreadable", message))
+    clashes = list(_clashes(specs))
+    diagnostics.extend(diagnostic for _, diagnostic in clashes)
+    wrong = {path for path, _ in clashes}
+    good = [spec for spec in specs if spec.path not in wrong]
+    diagnostics.extend(warning for spec in good for warning in spec.warnings)
+    return tuple(plan_spec(spec, environment=environment) for spec in good), in_order(diagnostics)
+
+
+def _clashes(specs: Sequence[PipelineSpec]) -> list[tuple[Path, Diagnostic]]:
+    """What two pipelines may not share: the name, and tables. The one whose path sorts first keeps it."""
+    found: list[tuple[Path, Diagnostic]] = []
+    pipelines: dict[str, Path] = {}
+    tables: dict[str, tuple[str, Path]] = {}
+    for spec in specs:
+        other = pipelines.setdefault(spec.pipeline.lower(), spec.path)
+        if other != spec.path:
+            message = f"the pipeline `{spec.pipeline}` is also in {other}"
+            found.append((spec.path, _at(spec, ("pipeline",), "duplicate-pipeline", message, "expected another name")))
+        for table in spec.tables:
+            pipeline, path = tables.setdefault(table.lower(), (spec.pipeline, spec.path))
+            if path != spec.path:
+                message = f"the table `{table}` also belongs to the pipeline `{pipeline}` ({path})"
+                hint = "A table belongs to one pipeline; others may read it."
+                found.append((spec.path, _at(spec, ("tables", table), "duplicate-table", message, hint)))
+    return found
+
+
+def _at(spec: PipelineSpec, path: tuple[str, ...], code: str, message: str, hint: str) -> Diagnostic:
+    return replace(locate_key(spec.path, path), code=code, message=message, hint=hint)
+
+
+def _table(spec: PipelineSpec, name: str) -> TablePlan:
+    table = spec.tables[name]
+    return TablePlan(
+        table=name,
+        task_id=name.replace(".", "__"),
+        settings=normal_settings(name, table),
+        upstream=spec.upstream.get(name, ()),
+        inputs=spec.inputs.get(name, ()),
+        task_arguments=task_arguments(table),
+    )
+
+
+def _schedule(keys: PipelineKeys) -> Schedule | None:
+    if keys.schedule is None:
+        return None
+    if isinstance(keys.schedule, timedelta):
+        return Schedule(every=keys.schedule)
+    return Schedule(cron=keys.schedule)
+
+
+def _dependency_order(upstream: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each table after those it needs; whenever several may come next, the one the spec names first."""
+    waiting = dict(upstream)
+    order: list[str] = []
+    done: set[str] = set()
+    while waiting:
+        name = next(name for name, needed in waiting.items() if done.issuperset(needed))
+        order.append(name)
+        done.add(name)
+        del waiting[name]
+    return order

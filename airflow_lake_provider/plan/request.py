@@ -1,0 +1,245 @@
+"""One table's rendered settings as a request to the data plane."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.plan.settings import normal_settings
+from airflow_lake_provider.protocol import (
+    Check,
+    CheckStep,
+    Column,
+    IngestStep,
+    PublishStep,
+    Quarantine,
+    Step,
+    TableRequest,
+    TransformStep,
+    WriteStep,
+)
+from airflow_lake_provider.spec import Environment, TableSpec
+from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
+from airflow_lake_provider.spec.layers import quarantine_table
+from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
+from airflow_lake_provider.spec.problem import Problem
+from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
+from airflow_lake_provider.spec.rules import format_of, strategy_of, table_problems
+from airflow_lake_provider.spec.source import read_source
+from airflow_lake_provider.spec.values import read_table_name
+
+_CONTENT = ("ingest", "sql", "columns", "unique_key", "partition_by", "write", "checks", "quarantine")
+"""The keys that decide what rows a table holds: they make the fingerprint; a comment or a tag does not."""
+
+
+def table_request(
+    table: str,
+    settings: Mapping[str, Any],
+    *,
+    environment: Environment,
+    inputs: Sequence[str] | None = None,
+    upstream: Iterable[str] = (),
+    names_interval: bool = False,
+    full_refresh: bool = False,
+) -> TableRequest:
+    """Return what to ask of the data plane for one table.
+
+    :param table: ``layer.name``.
+    :param settings: the table's keys as in a spec (user's or normal form), rendered.
+    :param inputs: the tables that it reads; by default what the SQL, the checks and ``depends_on`` name.
+    :param upstream: tables of the same request that must have succeeded first.
+    :param names_interval: the settings were rendered from a template of the run's interval.
+    :param full_refresh: rebuild the table.
+    :raises SpecError: a setting is wrong; the message names each, as an argument.
+    """
+    spec = _read(table, settings, environment, names_interval=names_interval)
+    if full_refresh and names_interval:
+        raise SpecError(
+            f"{table} cannot be rebuilt in one publish: its settings name the run's interval. Redo the intervals: "
+            "airflow backfill create --dag-id <pipeline> --from-date ... --to-date ... --reprocess-behavior completed"
+        )
+    catalog = environment.catalog.name
+    checks = tuple(_check(check) for check in spec.checks or ())
+    check_inputs = _check_inputs(spec.checks or (), catalog) - {table}
+    steps: list[Step] = [
+        _ingest(spec, environment)
+        if spec.ingest is not None
+        else _transform(table, spec, catalog, inputs=inputs, names_interval=names_interval)
+    ]
+    write = spec.write
+    steps.append(
+        WriteStep(
+            strategy=strategy_of(table, spec) or "",
+            unique_key=tuple(spec.unique_key or ()),
+            sequence_by=write.sequence_by if write is not None else None,
+        )
+    )
+    if checks:
+        steps.append(CheckStep(checks=checks, inputs=tuple(sorted(check_inputs))))
+    steps.append(PublishStep())
+    return TableRequest(
+        table=table,
+        steps=tuple(steps),
+        columns=_columns(spec),
+        description=spec.description,
+        partition_by=tuple(spec.partition_by or ()),
+        properties=dict(spec.properties or {}),
+        quarantine=_quarantine(table, spec),
+        upstream=tuple(upstream),
+        full_refresh=full_refresh,
+        spec_sha256=_sha256(table, spec),
+    )
+
+
+def check_request(table: str, checks: Sequence[Any], *, environment: Environment) -> TableRequest:
+    """Return a request that only judges a table.
+
+    :raises SpecError: a check is wrong, or there is none.
+    """
+    _check_name(table)
+    problems = [problem.below(n) for n, check in enumerate(checks) for problem in check_problems(check)]
+    if not checks:
+        problems.append(Problem((), "wrong-value", "there is no check", "expected at least one"))
+    if problems:
+        raise _refused(table, [problem.below("checks") for problem in problems])
+    step = CheckStep(
+        checks=tuple(_check(check) for check in checks),
+        inputs=tuple(sorted(_check_inputs(checks, environment.catalog.name) - {table})),
+    )
+    return TableRequest(table=table, steps=(step,), spec_sha256=_hash({"table": table, "checks": list(checks)}))
+
+
+def _read(table: str, settings: Mapping[str, Any], environment: Environment, *, names_interval: bool) -> TableSpec:
+    _check_name(table)
+    plain = _plain(dict(settings))
+    spec, broken, problems = validate(TableSpec, plain, places=TABLE_PLACES, what=f"table `{table}`")
+    if spec is not None and spec.sql_file is not None and spec.sql is None:
+        spec = _with_file(spec, environment)
+    if spec is not None:
+        problems.extend(table_problems(table, spec, broken=broken, is_of_interval=names_interval))
+    if problems or spec is None:
+        raise _refused(table, problems)
+    return spec
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples and other mappings, which Python code may hand in, into lists and dicts."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _with_file(spec: TableSpec, environment: Environment) -> TableSpec:
+    root = environment.project_root.resolve()
+    path = (root / Path(spec.sql_file or "")).resolve()
+    if not path.is_relative_to(root):
+        raise SpecError(f"sql_file: {spec.sql_file} lies outside of the project; expected a file below {root}")
+    try:
+        text = read_source(path).text
+    except OSError as exc:
+        raise SpecError(f"sql_file: {spec.sql_file} cannot be read from {root}: {exc.strerror}") from exc
+    return spec.model_copy(update={"sql": text, "sql_file": None})
+
+
+def _check_name(table: str) -> None:
+    try:
+        read_table_name(table)
+    except ValueError as exc:
+        context = getattr(exc, "context", None) or {}
+        raise SpecError(f"table: {context.get('text', exc)}; {context.get('hint', '')}") from exc
+
+
+def _refused(table: str, problems: Iterable[Problem]) -> SpecError:
+    lines = []
+    for problem in problems:
+        argument = ".".join(str(part) for part in problem.path)
+        said = "; ".join(part for part in (problem.message, problem.hint.replace("\n", " ")) if part)
+        lines.append(f"{argument}: {said}" if argument else said)
+    return SpecError("\n".join(f"{table}: {line}" for line in dict.fromkeys(lines)))
+
+
+def _ingest(spec: TableSpec, environment: Environment) -> IngestStep:
+    ingest = spec.ingest
+    assert ingest is not None
+    return IngestStep(
+        files=tuple(environment.data_path(pattern) for pattern in ingest.files),
+        format=format_of(ingest) or "",
+        options=dict(ingest.options),
+    )
+
+
+def _transform(
+    table: str, spec: TableSpec, catalog: str, *, inputs: Sequence[str] | None, names_interval: bool
+) -> TransformStep:
+    sql = (spec.sql or "").strip().rstrip(";").rstrip()
+    try:
+        query = read_query(sql)
+    except SqlError as exc:
+        line = sql.count("\n", 0, exc.start) + 1
+        raise SpecError(f"{table}: sql: {exc.message} (line {line} of the query); {exc.hint}".rstrip("; ")) from exc
+    if inputs is None:
+        named = {_name(name, catalog) for name in query.tables} | set(spec.depends_on or ())
+        inputs = sorted(named - {table})
+    return TransformStep(
+        sql=sql, inputs=tuple(inputs), deterministic=query.deterministic, names_interval=names_interval
+    )
+
+
+def _name(name: TableName, catalog: str) -> str:
+    parts = name.parts
+    if len(parts) > 2 and parts[0].lower() == catalog.lower():
+        parts = parts[1:]
+    return ".".join(parts[:2])
+
+
+def _columns(spec: TableSpec) -> tuple[Column, ...] | None:
+    if spec.columns is None:
+        return None
+    return tuple(Column(name=name, **column.normal()) for name, column in spec.columns.items())
+
+
+def _quarantine(table: str, spec: TableSpec) -> Quarantine:
+    quarantine = spec.quarantine
+    if quarantine is None:
+        return Quarantine(table=quarantine_table(table, None))
+    return Quarantine(
+        enabled=quarantine.enabled,
+        table=quarantine_table(table, quarantine.table),
+        max_fraction=Quarantine.max_fraction if quarantine.max is None else quarantine.max,
+    )
+
+
+def _check(check: Any) -> Check:
+    text, body = split_check(check)
+    on_fail, on_error = outcomes(check)
+    return Check(text=text, body=body or None, on_fail=on_fail, on_error=on_error)
+
+
+def _check_inputs(checks: Iterable[Any], catalog: str) -> set[str]:
+    found: set[str] = set()
+    for check in checks:
+        names = [TableName(tuple(mention.table.split(".")), 0, 0) for mention in check_mentions(check)]
+        for sql, _ in check_queries(check):
+            try:
+                names.extend(read_query(sql).tables)
+            except SqlError:
+                # Soda's own grammar is not read here; what it cannot run, the job reports.
+                continue
+        found.update(_name(name, catalog) for name in names if len(name.parts) > 1)
+    return found
+
+
+def _sha256(table: str, spec: TableSpec) -> str:
+    settings = normal_settings(table, spec)
+    return _hash({"table": table, **{key: settings[key] for key in _CONTENT if key in settings}})
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,280 @@
+"""A YAML file as a tree of nodes that know their place.
+
+Composed from libyaml's events by our own bounded loop, so that nothing is ever constructed but text, numbers, booleans,
+null, lists and mappings: tags are refused, aliases count each time they are used, depth and size have limits, and
+duplicate keys are errors. Scalars are typed by YAML 1.2's core schema: ``no``, ``on`` and ``12:30`` are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from airflow_lake_provider.spec.diagnostic import Diagnostic
+from airflow_lake_provider.spec.scalar import offsets
+from airflow_lake_provider.spec.source import Source
+
+MAX_DEPTH = 50
+MAX_NODES = 50_000
+
+SCALAR, LIST, MAPPING = "scalar", "list", "mapping"
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_BASED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_ESCAPED = "$${"
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s*)*")
+_STANDARD_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")
+)
+
+
+@dataclass(eq=False)
+class Node:
+    """One value of the file.
+
+    :param start: file offset of its first character; ``end`` is exclusive.
+    :param value: of a scalar, typed.
+    :param text: of a scalar, as written (unescaped).
+    :param items: of a list.
+    :param entries: of a mapping, key text to (key, value), merge keys resolved.
+    """
+
+    kind: str
+    source: Source
+    start: int
+    end: int
+    value: Any = None
+    text: str = ""
+    style: str | None = None
+    items: list[Node] = field(default_factory=list)
+    entries: dict[str, tuple[Node, Node]] = field(default_factory=dict)
+
+    def plain(self) -> Any:
+        """Return the value as text, numbers, lists and dicts."""
+        if self.kind == MAPPING:
+            return {key: value.plain() for key, (_, value) in self.entries.items()}
+        if self.kind == LIST:
+            return [item.plain() for item in self.items]
+        return self.value
+
+    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+        """Yield all nodes below and this one, with their paths."""
+        yield path, self
+        for key, (_, value) in self.entries.items():
+            yield from value.walk((*path, key))
+        for number, item in enumerate(self.items):
+            yield from item.walk((*path, number))
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Return the file offsets of the characters ``first`` to before ``last`` of a text scalar's value."""
+        places = offsets(self.source.text, self.start, self.end, self.style, self.text)
+        if places is not None and _ESCAPED in self.text:
+            # `$${` is `${` in the value: the first dollar of each is not part of it.
+            dropped = {match.start() for match in re.finditer(re.escape(_ESCAPED), self.text)}
+            places = [place for number, place in enumerate(places) if number not in dropped]
+        if places is None or not 0 <= first <= last < len(places):
+            return self.first_line()
+        return places[first], max(places[last - 1] + 1, places[first]) if last > first else places[first]
+
+    def first_line(self) -> tuple[int, int]:
+        """Return the offsets of the part that stands on the node's first line."""
+        line, _ = self.source.position(self.start)
+        rest = self.source.line(line)
+        line_end = self.start - self.source.position(self.start)[1] + 1 + len(rest)
+        return self.start, max(min(self.end, line_end), min(self.start + 1, line_end))
+
+
+class _Stop(Exception):
+    """Composing cannot go on; what is wrong is in the diagnostics."""
+
+
+def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
+    """Read a file's one document.
+
+    :return: the root (``None`` when the file is empty or nothing can be made of it), and what is wrong with it.
+    """
+    composer = _Composer(source)
+    try:
+        composer.loader = _Loader(source.text)
+        root = composer.document()
+    except _Stop:
+        root = None
+    except yaml.MarkedYAMLError as exc:
+        composer.syntax_error(exc)
+        root = None
+    except yaml.reader.ReaderError as exc:
+        at = exc.position if isinstance(exc.position, int) else 0
+        composer.fault(at, at + 1, "yaml-syntax", f"{exc.reason}", "Remove the character, or write it as an escape.")
+        root = None
+    finally:
+        if composer.loader is not None:
+            composer.loader.dispose()
+    return root, composer.diagnostics
+
+
+class _Composer:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.diagnostics: list[Diagnostic] = []
+        self.anchors: dict[str, Node] = {}
+        self.sizes: dict[int, int] = {}
+        self.nodes = 0
+        self.loader: Any = None
+
+    def fault(self, start: int, end: int, code: str, message: str, hint: str = "") -> None:
+        self.diagnostics.append(self.source.diagnostic(start, end, code=code, message=message, hint=hint))
+
+    def syntax_error(self, exc: yaml.MarkedYAMLError) -> None:
+        mark = exc.problem_mark or exc.context_mark
+        at = mark.index if mark is not None else 0
+        message = exc.problem or "this is not YAML"
+        if exc.context:
+            where = f" (line {exc.context_mark.line + 1})" if exc.context_mark is not None else ""
+            message = f"{message}, {exc.context}{where}"
+        hint = "Indent with spaces; YAML takes no tabs." if "'\\t'" in message or "tab" in message else ""
+        if "mapping values are not allowed" in message:
+            hint = "Quote a value that holds a colon and a space, or check the indentation."
+        self.fault(at, at + 1, "yaml-syntax", message, hint)
+
+    def document(self) -> Node | None:
+        loader = self.loader
+        while not loader.check_event(yaml.DocumentStartEvent):
+            if loader.check_event(yaml.StreamEndEvent):
+                return None
+            loader.get_event()
+        loader.get_event()
+        root = self.node(0)
+        loader.get_event()
+        if loader.check_event(yaml.DocumentStartEvent):
+            mark = loader.get_event().start_mark
+            self.fault(
+                mark.index, mark.index + 3, "yaml-syntax", "a second document begins here", "One spec is one file."
+            )
+        return root
+
+    def node(self, depth: int) -> Node:
+        event = self.loader.get_event()
+        start, end = event.start_mark.index, event.end_mark.index
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event, start, end)
+        self.count(1, start, end)
+        if depth > MAX_DEPTH:
+            self.fault(start, end, "too-deep", f"values are nested deeper than {MAX_DEPTH} levels")
+            raise _Stop
+        if event.tag is not None and event.tag not in _STANDARD_TAGS and event.tag != "!":
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.fault(
+                start,
+                max(end, start + 1),
+                "yaml-tag",
+                f"the tag `{tag}` is not allowed",
+                "A spec holds text, numbers, true, false, null, lists and mappings; nothing in it is run.",
+            )
+        if isinstance(event, yaml.ScalarEvent):
+            node = self.scalar(event, start, end)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self.sequence(start, depth)
+        else:
+            node = self.mapping(start, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
+
+    def count(self, nodes: int, start: int, end: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            message = f"the file holds more than {MAX_NODES:,} values, aliases counted each time they are used"
+            self.fault(start, end, "too-big", message, "Split the spec.")
+            raise _Stop
+
+    def alias(self, event: yaml.AliasEvent, start: int, end: int) -> Node:
+        node = self.anchors.get(event.anchor or "")
+        if node is None:
+            self.fault(start, end, "unknown-anchor", f"no anchor `&{event.anchor}` stands before this alias")
+            raise _Stop
+        self.count(self.size(node), start, end)
+        return node
+
+    def size(self, node: Node) -> int:
+        known = self.sizes.get(id(node))
+        if known is None:
+            below = [*node.items, *(value for _, value in node.entries.values())]
+            known = self.sizes[id(node)] = 1 + sum(self.size(child) for child in below)
+        return known
+
+    def scalar(self, event: yaml.ScalarEvent, start: int, end: int) -> Node:
+        text = event.value
+        style = event.style or None
+        is_text = style is not None or (event.tag is not None and event.tag.endswith(":str"))
+        value = text.replace(_ESCAPED, "${") if is_text or _ESCAPED in text else typed(text)
+        if event.anchor is not None or event.tag is not None:
+            properties = _PROPERTIES.match(self.source.text, start, end)
+            start = properties.end() if properties is not None else start
+        return Node(SCALAR, self.source, start, end, value=value, text=text, style=style)
+
+    def sequence(self, start: int, depth: int) -> Node:
+        node = Node(LIST, self.source, start, start)
+        while not self.loader.check_event(yaml.SequenceEndEvent):
+            node.items.append(self.node(depth + 1))
+        node.end = self.loader.get_event().end_mark.index
+        return node
+
+    def mapping(self, start: int, depth: int) -> Node:
+        node = Node(MAPPING, self.source, start, start)
+        merged: list[Node] = []
+        while not self.loader.check_event(yaml.MappingEndEvent):
+            key = self.node(depth + 1)
+            value = self.node(depth + 1)
+            if key.kind != SCALAR:
+                self.fault(*key.first_line(), "yaml-key", "a key is a word, not a list or mapping")
+            elif key.text == "<<" and not key.style:
+                merged.extend(self.merge_sources(value))
+            elif key.text in node.entries:
+                first, _ = self.source.position(node.entries[key.text][0].start)
+                message = f"the key `{key.text}` stands twice in the same mapping"
+                self.fault(key.start, key.end, "duplicate-key", message, f"The first one is on line {first}.")
+            else:
+                node.entries[key.text] = (key, value)
+        for other in merged:
+            for name, entry in other.entries.items():
+                node.entries.setdefault(name, entry)
+        node.end = self.loader.get_event().end_mark.index
+        return node
+
+    def merge_sources(self, value: Node) -> Sequence[Node]:
+        sources = value.items if value.kind == LIST else [value]
+        for source in sources:
+            if source.kind != MAPPING:
+                self.fault(*source.first_line(), "yaml-key", "`<<` merges mappings; this is none")
+        return [source for source in sources if source.kind == MAPPING]
+
+
+def typed(text: str) -> Any:
+    """Return a plain scalar's value by YAML 1.2's core schema.
+
+    >>> [typed(text) for text in ("12", "0x1f", "1.5", "true", "no", "", "2026-01-01")]
+    [12, 31, 1.5, True, 'no', None, '2026-01-01']
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INFINITE.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return text

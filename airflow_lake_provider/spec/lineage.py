@@ -1,0 +1,305 @@
+"""Which tables a query reads, and whether it is one query at all: sqlglot in Spark's dialect.
+
+Jinja is not rendered here. A ``{{ }}`` counts as a literal: it is replaced, character by character, so that every
+place in the SQL stays the same. A ``{% %}``, or a template that stands inside a name, can change what is read: such a
+query is not read for lineage.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from airflow_lake_provider.spec.template import templates
+
+MAX_LENGTH = 200_000
+
+_CLOCK_AND_CHANCE = re.compile(
+    r"(?<![.\w])(?:"
+    r"(?:current_timestamp|current_date|current_time|localtimestamp|current_user|session_user)(?!\s*\.)\b"
+    r"|(?:now|curdate|rand|random|randn|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id"
+    r"|user|input_file_name)\s*\("
+    r"|unix_timestamp\s*\(\s*\)"
+    r"|tablesample\s*\((?![^()]*\)\s*repeatable)"
+    r")",
+    re.IGNORECASE,
+)
+_MOVING_LITERAL = re.compile(r"\b(?:date|timestamp)\s*'\s*(?:now|today|yesterday|tomorrow)\s*'", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"70{2,}7")
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table as a query names it; characters ``start`` to before ``end``."""
+
+    parts: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Query:
+    """What there is to know of a SELECT.
+
+    :param tables: each naming of a table, in the order of the text; CTEs and table functions are none.
+    :param readable: false where a template decides what is read; ``tables`` is empty then.
+    :param deterministic: false where the text uses the clock or chance.
+    """
+
+    tables: tuple[TableName, ...]
+    readable: bool = True
+    deterministic: bool = True
+
+
+class SqlError(Exception):
+    """SQL that cannot be used, with the place of what is wrong."""
+
+    def __init__(self, message: str, hint: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.start, self.end = message, hint, start, end
+
+
+@lru_cache(maxsize=512)
+def read_query(sql: str) -> Query:
+    """Read one SELECT.
+
+    >>> [name.parts for name in read_query("WITH f AS (SELECT * FROM bronze.flights) SELECT * FROM f").tables]
+    [('bronze', 'flights')]
+
+    :raises SqlError: it does not parse, or is something else than one SELECT.
+    """
+    if len(sql) > MAX_LENGTH:
+        raise SqlError(f"the query has more than {MAX_LENGTH:,} characters", "Split it.", 0, 1)
+    masked = _mask(sql)
+    deterministic = is_deterministic(sql)
+    if not masked.readable:
+        return Query((), readable=False, deterministic=deterministic)
+    try:
+        statements = _parse(masked.text)
+    except SqlError as exc:
+        if _PLACEHOLDER.fullmatch(masked.text[exc.start : exc.end]) or exc.start in masked.expressions:
+            return Query((), readable=False, deterministic=deterministic)
+        # A template may also stand for a piece of syntax, or for nothing.
+        blanked = _PLACEHOLDER.sub(lambda m: " " * len(m[0]), masked.text)
+        try:
+            statements = _parse(blanked)
+        except SqlError:
+            raise exc from None
+    found = tuple(_tables(_one_select(statements, masked.text)))
+    if any(_PLACEHOLDER.search(part) for name in found for part in name.parts):
+        return Query((), readable=False, deterministic=deterministic)
+    return Query(found, deterministic=deterministic)
+
+
+def is_deterministic(sql: str) -> bool:
+    """Whether a text uses neither the clock nor chance.
+
+    >>> is_deterministic("SELECT 'now()' AS a"), is_deterministic("SELECT now() AS a")
+    (True, False)
+    """
+    bare = _mask(sql, blank_strings=True, strict=False).text
+    return not _CLOCK_AND_CHANCE.search(bare) and not _MOVING_LITERAL.search(sql)
+
+
+def read_predicate(sql: str) -> list[tuple[str, int, int]]:
+    """Return the columns that a row's predicate names, with their places.
+
+    :raises SqlError: it does not parse, or looks further than one row.
+    """
+    from sqlglot import exp
+
+    prefix = "SELECT "
+    masked = _mask(sql)
+    if not masked.readable:
+        return []
+    try:
+        statements = _parse(prefix + masked.text)
+    except SqlError as exc:
+        raise SqlError(exc.message, exc.hint, max(exc.start - len(prefix), 0), max(exc.end - len(prefix), 0)) from None
+    select = statements[0] if len(statements) == 1 else None
+    whole = "expected one condition on the row's columns, such as `price >= 0`"
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or select.args.get("from_"):
+        raise SqlError("the rule is not one condition", whole, 0, len(sql))
+    condition = select.expressions[0]
+    for kind, what in (
+        (exp.Query, "a subquery"),
+        (exp.AggFunc, "an aggregate"),
+        (exp.Window, "a window"),
+        (exp.Star, "`*`"),
+    ):
+        if condition.find(kind):
+            raise SqlError(f"the rule has {what}", whole, 0, len(sql))
+    if isinstance(condition, exp.Alias):
+        raise SqlError("the rule names its result", whole, 0, len(sql))
+    columns = []
+    for column in condition.find_all(exp.Column):
+        first = column.parts[0]
+        start, end = first.meta.get("start"), first.meta.get("end")
+        if isinstance(start, int) and isinstance(end, int) and not _PLACEHOLDER.search(first.name):
+            columns.append((first.name, start - len(prefix), end + 1 - len(prefix)))
+    return sorted(columns, key=lambda found: found[1])
+
+
+@dataclass(frozen=True)
+class _Masked:
+    text: str
+    readable: bool
+    expressions: tuple[int, ...]
+
+
+def _mask(sql: str, *, blank_strings: bool = False, strict: bool = True) -> _Masked:
+    """Replace templates by text of the same length, and say whether one stands where it decides what is read."""
+    at_start = {template.start: template for template in templates(sql)}
+    out: list[str] = []
+    expressions: list[int] = []
+    readable, quote, opened, at = True, "", 0, 0
+    while at < len(sql):
+        template = at_start.get(at)
+        if template is not None:
+            length = template.end - template.start
+            if not template.is_expression:
+                readable = readable and not template.is_statement
+                out.append(" " * length)
+            elif quote:
+                readable = readable and quote != "`"
+                out.append("x" * length)
+            else:
+                expressions.append(at)
+                readable = readable and not _joins_a_name(sql, template.start, template.end)
+                out.append("7" + "0" * (length - 2) + "7")
+            at = template.end
+            continue
+        step, following = _step(sql, at, quote)
+        piece = sql[at : at + step]
+        if following != quote:
+            opened = at
+        out.append(" " * step if blank_strings and quote in ("'", '"', "-", "*") and following == quote else piece)
+        quote, at = following, at + step
+    if strict and quote in ("'", '"', "`", "*"):
+        what = "comment" if quote == "*" else "quote"
+        raise SqlError(f"nothing closes this {what}", "", opened, opened + 1)
+    return _Masked("".join(out), readable, tuple(expressions))
+
+
+def _step(sql: str, at: int, quote: str) -> tuple[int, str]:
+    """Return how many characters to take, and what is open after them: a quote, ``-`` or ``*`` (comments), nothing."""
+    char, pair = sql[at], sql[at : at + 2]
+    if quote == "":
+        if pair == "--":
+            return 2, "-"
+        if pair == "/*":
+            return 2, "*"
+        return 1, char if char in "'\"`" else ""
+    if quote == "-":
+        return 1, "" if char == "\n" else "-"
+    if quote == "*":
+        return (2, "") if pair == "*/" else (1, "*")
+    if char == "\\" and quote != "`" and len(pair) == 2 and pair[1] != "{":
+        return 2, quote
+    return 1, "" if char == quote else quote
+
+
+def _joins_a_name(sql: str, start: int, end: int) -> bool:
+    before, after = sql[start - 1 : start], sql[end : end + 1]
+    return any(char and (char.isalnum() or char in "_.`$") for char in (before, after))
+
+
+def _parse(sql: str) -> list[Any]:
+    import sqlglot
+    from sqlglot.errors import ParseError, TokenError
+
+    # sqlglot's warning about statements that it takes as they are: they are refused below.
+    logging.getLogger("sqlglot").addFilter(_no_commands)
+    try:
+        return [statement for statement in sqlglot.parse(sql, dialect="spark") if statement is not None]
+    except ParseError as exc:
+        first: dict[str, Any] = exc.errors[0] if exc.errors else {}
+        start, end = _place(sql, first)
+        raise SqlError(_message(first, sql[start:end]), "expected one SELECT in Spark's dialect", start, end) from None
+    except TokenError:
+        raise SqlError("this is not SQL", "expected one SELECT in Spark's dialect", 0, len(sql)) from None
+    except RecursionError:
+        raise SqlError("the query is nested too deeply", "Split it into CTEs or tables.", 0, 1) from None
+
+
+def _no_commands(record: logging.LogRecord) -> bool:
+    return "Falling back to parsing as a 'Command'" not in record.getMessage()
+
+
+def _place(sql: str, error: dict[str, Any]) -> tuple[int, int]:
+    line, column, word = error.get("line"), error.get("col"), error.get("highlight") or ""
+    if not line or column is None:
+        return 0, len(sql)
+    line_start = 0
+    for _ in range(line - 1):
+        line_start = sql.find("\n", line_start) + 1
+    start = max(line_start + column - len(word), 0)
+    return start, max(start + len(word), start + 1)
+
+
+def _message(error: dict[str, Any], word: str) -> str:
+    description = re.sub(r" but got <Token .*>$", "", str(error.get("description", "")), flags=re.DOTALL)
+    near = f" at `{word}`" if word.strip() else ""
+    if not description or description.startswith("Invalid expression"):
+        return f"the SQL does not parse{near}"
+    return f"the SQL does not parse{near}: {description[0].lower()}{description[1:]}"
+
+
+def _one_select(statements: list[Any], text: str) -> Any:
+    from sqlglot import exp
+
+    if not statements:
+        raise SqlError("there is no SQL here", "expected one SELECT", 0, len(text))
+    first = statements[0]
+    if not isinstance(first, exp.Query) or isinstance(first, exp.Table | exp.Values):
+        word = re.match(r"\s*(?:--.*\n\s*|/\*.*?\*/\s*)*(\w*)", text)
+        start, end = word.span(1) if word else (0, 1)
+        raise SqlError(f"the SQL is a {(text[start:end] or first.key).upper()}", "expected one SELECT", start, end)
+    if len(statements) > 1:
+        at = text.find(";")
+        raise SqlError(f"there are {len(statements)} statements", "expected one SELECT", at, at + 1)
+    into = first.find(exp.Into)
+    if into is not None:
+        raise SqlError("the SELECT writes INTO a table", "expected one SELECT that only reads", 0, 6)
+    return first
+
+
+def _tables(select: Any) -> Iterator[TableName]:
+    from sqlglot import exp
+
+    found = []
+    for table in select.find_all(exp.Table):
+        identifiers = [part for part in table.parts if isinstance(part, exp.Identifier)]
+        if not identifiers or not isinstance(table.this, exp.Identifier | exp.Dot):
+            continue
+        names = tuple(identifier.name for identifier in identifiers)
+        if len(names) == 1 and names[0].lower() in _visible_ctes(table):
+            continue
+        places = [(i.meta["start"], i.meta["end"] + 1) for i in identifiers if "start" in i.meta]
+        start = min((place[0] for place in places), default=0)
+        end = max((place[1] for place in places), default=start + 1)
+        found.append(TableName(names, start, end))
+    yield from sorted(found, key=lambda name: name.start)
+
+
+def _visible_ctes(node: Any) -> set[str]:
+    """Return the names that CTEs give at this node; inside a CTE only the earlier ones count."""
+    from sqlglot import exp
+
+    names: set[str] = set()
+    child, parent = node, node.parent
+    while parent is not None:
+        if isinstance(parent, exp.With):
+            before = parent.expressions[: child.index] if child.index is not None else []
+            inside = [*before, child] if parent.recursive else before
+            names.update(cte.alias.lower() for cte in inside)
+        else:
+            with_ = parent.args.get("with_") or parent.args.get("with")
+            if with_ is not None and with_ is not child:
+                names.update(cte.alias.lower() for cte in with_.expressions)
+        child, parent = parent, parent.parent
+    return names

@@ -1,0 +1,239 @@
+"""Small values of the language: names, durations, dates, crons, time zones, partition transforms.
+
+Each ``read_*`` takes what the YAML holds and returns the value, or raises the error that validators raise.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow_lake_provider.spec.problem import bad, did_you_mean, expected_one_of, show
+
+MAX_NAME = 128
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,250}")
+_DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_TRANSFORM = re.compile(r"(\w+)\s*\(\s*(?:([^,()\s]*)\s*,\s*)?([^,()\s]*)\s*\)")
+
+PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+}
+TRANSFORMS = ("year", "month", "day", "hour", "bucket", "truncate")
+
+
+def read_pipeline_id(value: str) -> str:
+    """Check a DAG id."""
+    if not _PIPELINE.fullmatch(value):
+        raise bad(
+            "pipeline-id",
+            f"{show(value)} cannot be a pipeline's name",
+            "expected letters, digits, `_`, `-` and `.`, at most 250 of them",
+        )
+    return value
+
+
+def read_identifier(value: Any) -> str:
+    """Check a column's name."""
+    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
+        raise bad("identifier", f"{show(value)} is not a name", "expected letters, digits and `_`, no digit first")
+    return value
+
+
+def read_table_name(value: Any) -> str:
+    """Check a table's full name, ``layer.name``."""
+    if not isinstance(value, str):
+        raise bad("table-name", f"{show(value)} is not a table's name", "expected `layer.name`")
+    parts = value.split(".")
+    if len(parts) != 2:
+        hint = "expected `layer.name`, such as `bronze." + (parts[-1] if IDENTIFIER.fullmatch(parts[-1]) else "flights")
+        raise bad("table-name", f"{show(value)} is not a table's name", hint + "`")
+    for part in parts:
+        if not IDENTIFIER.fullmatch(part):
+            raise bad(
+                "table-name",
+                f"{show(value)} is not a table's name",
+                "expected `layer.name`, each of letters, digits and `_`, no digit first",
+            )
+        if len(part) > MAX_NAME:
+            raise bad("table-name", f"{show(part)} has {len(part)} characters", f"expected at most {MAX_NAME}")
+    return value
+
+
+def read_duration(value: Any) -> timedelta:
+    """Read ``30s``, ``5m``, ``1h30m``, ``1d``; a ``timedelta`` is taken as it is.
+
+    >>> read_duration("1h30m")
+    datetime.timedelta(seconds=5400)
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        hint = "expected a number and a unit: `30s`, `5m`, `1h30m`, `1d`"
+        if isinstance(value, int) and not isinstance(value, bool):
+            hint += f"; seconds are `{value}s`"
+        raise bad("duration", f"{show(value)} is not a duration", hint)
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    try:
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError as exc:
+        raise bad("duration", f"{show(value)} is longer than time itself", "expected something like `1d`") from exc
+    if not duration:
+        raise bad("duration", f"{show(value)} is no time at all", "expected more than zero")
+    return duration
+
+
+def read_schedule(value: Any) -> str | timedelta | None:
+    """Read a pipeline's schedule: a cron of five or six fields (presets become one), a duration, or nothing."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, dict):
+        raise bad(
+            "not-supported-yet",
+            "schedules by assets are not supported yet",
+            "expected a cron, a preset such as `@daily`, a duration such as `6h`, or `null`",
+        )
+    if not isinstance(value, str):
+        raise bad("schedule", f"{show(value)} is not a schedule", 'expected `"@daily"`, a cron, `6h`, or `null`')
+    if value in ("@once", "@continuous"):
+        raise bad(
+            "not-supported-yet", f"the preset `{value}` is not supported yet", "leave `schedule` out, or use a cron"
+        )
+    if value.startswith("@"):
+        known = {**PRESETS, "@midnight": PRESETS["@daily"], "@annually": PRESETS["@yearly"]}
+        if value not in known:
+            raise bad("schedule", f"`{value}` is not a preset", expected_one_of(value, PRESETS))
+        return known[value]
+    if _DURATION.fullmatch(value):
+        return read_duration(value)
+    return _read_cron(value)
+
+
+def _read_cron(value: str) -> str:
+    from croniter import CroniterError, croniter
+
+    fields = value.split()
+    if len(fields) not in (5, 6):
+        raise bad(
+            "schedule",
+            f"{show(value)} is not a schedule",
+            "expected a cron of five or six fields (`0 6 * * *`), a preset such as `@daily`, a duration such as `6h`, "
+            "or `null`",
+        )
+    try:
+        croniter(value, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except (CroniterError, ValueError, KeyError) as exc:
+        raise bad(
+            "schedule", f"{show(value)} is not a cron: {exc}", "expected five or six fields, such as `0 6 * * *`"
+        ) from exc
+    return " ".join(fields)
+
+
+def read_timezone(value: Any) -> str:
+    """Check an IANA name."""
+    try:
+        ZoneInfo(value)
+    except Exception as exc:  # zoneinfo raises KeyError, ValueError, OSError, TypeError by the shape of the name
+        from zoneinfo import available_timezones
+
+        names = available_timezones() if isinstance(value, str) else set()
+        by_city = {name.rpartition("/")[2]: name for name in names}
+        guess = by_city.get(str(value).replace(" ", "_").title())
+        hint = f"did you mean `{guess}`?" if guess else did_you_mean(str(value), names)
+        raise bad(
+            "timezone",
+            f"{show(value)} is not a time zone",
+            f"expected a name such as `Europe/Berlin`; {hint}".rstrip("; "),
+        ) from exc
+    return str(value)
+
+
+def read_moment(value: Any) -> datetime:
+    """Read an ISO date or time; without an offset it is left naive."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError) as exc:
+        raise bad("date", f"{show(value)} is not a date", "expected `2026-01-31` or `2026-01-31T06:00:00`") from exc
+
+
+def in_zone(moment: datetime, timezone: str) -> datetime:
+    """Return an aware time: a naive one is taken as local in ``timezone``."""
+    zone: tzinfo = UTC if timezone == "UTC" else ZoneInfo(timezone)
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+
+
+def read_transform(value: Any) -> str:
+    """Read a partition field into its normal form.
+
+    >>> read_transform("bucket( 16 , id )")
+    'bucket(16, id)'
+    """
+    if isinstance(value, str) and IDENTIFIER.fullmatch(value):
+        return value
+    match = _TRANSFORM.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise bad(
+            "partition", f"{show(value)} is not a partition field", "expected `col`, `day(col)` or `bucket(16, col)`"
+        )
+    name, number, column = match[1].lower(), match[2], match[3]
+    if name not in TRANSFORMS:
+        raise bad(
+            "partition",
+            f"`{match[1]}` is not a partition transform",
+            expected_one_of(name, TRANSFORMS),
+            span=match.span(1),
+        )
+    if name in ("bucket", "truncate"):
+        if number is None or not number.isdigit() or not 1 <= int(number) <= 2**31 - 1:
+            raise bad(
+                "partition",
+                f"`{name}` needs a number first",
+                f"expected `{name}(16, {column or 'col'})`",
+                span=match.span(),
+            )
+        argument = f"{int(number)}, "
+    elif number is not None:
+        raise bad(
+            "partition", f"`{name}` takes a column only", f"expected `{name}({column or 'col'})`", span=match.span()
+        )
+    else:
+        argument = ""
+    if not IDENTIFIER.fullmatch(column):
+        raise bad(
+            "identifier",
+            f"{show(column)} is not a column's name",
+            "expected letters, digits and `_`",
+            span=match.span(3),
+        )
+    return f"{name}({argument}{column})"
+
+
+def partition_column(transform: str) -> str:
+    """Return the column of a partition field in normal form.
+
+    >>> partition_column("bucket(16, id)"), partition_column("day")
+    ('id', 'day')
+    """
+    return transform.rpartition("(")[2].rstrip(")").rpartition(", ")[2]
+
+
+def read_fraction(value: Any) -> float:
+    """Read ``10%`` or a number between 0 and 1."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value)) and float(match[1]) <= 100:
+        return float(match[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise bad("fraction", f"{show(value)} is not a share of rows", "expected `10%`, or a number from 0 to 1")

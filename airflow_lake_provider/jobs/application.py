@@ -45,7 +45,7 @@ class Application:
         self._runtime = Runtime(python_version=platform.python_version())
 
     def run(self) -> int:
-        """Run every table and return the exit code of the job."""
+        """Run every table in a session of its own and return the exit code of the job."""
         reached("start")
         try:
             spark = build_session(self._request)
@@ -54,12 +54,13 @@ class Application:
             say(f"the Spark session did not start: {exc}")
             return 1
         try:
-            return self._run(spark)
+            return self.run_in(spark)
         finally:
             reached("finished")
             spark.stop()
 
-    def _run(self, spark: Any) -> int:
+    def run_in(self, spark: Any) -> int:
+        """Run every table in a session that is there already, configured as ``session.session_conf`` says."""
         self._runtime = replace(
             self._runtime,
             spark_version=str(spark.version),

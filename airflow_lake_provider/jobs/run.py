@@ -223,7 +223,8 @@ class TableRun:
         stamps = self._stamps(inputs, rows, plan, status=PUBLISHED if changes else NO_OP)
         staged = self._stage(batch, stamps=stamps)
         reached("quarantine-staged", self._request.table)
-        if not changes and staged is None and not inputs.fresh:
+        recorded = bool(inputs.fresh) or self._request.full_refresh
+        if not changes and staged is None and not recorded:
             outcome = self._audit_unchanged(table, base)
             return self._report(
                 outcome.status, rows=rows, plan=plan.name, inputs=inputs, snapshot_id=base, outcome=outcome
@@ -369,10 +370,7 @@ class TableRun:
 def failed_checks(table: str, checks: Tuple[CheckResult, ...], *, branch: Optional[str]) -> JobError:
     """Return the error of a table whose checks failed; its first line names each with its value."""
     bad = [c for c in checks if c.outcome in ("fail", "error") and c.on_fail == "fail"]
-    named = "; ".join(
-        f"{c.check} ({c.message or 'could not be evaluated'})" if c.outcome == "error" else f"{c.check} (was {c.value})"
-        for c in bad
-    )
+    named = "; ".join(_named(check) for check in bad)
     noun = "check" if len(checks) == 1 else "checks"
     where = f"\nMain is as it was. The rejected state is on branch '{branch}' of {table}." if branch else ""
     return JobError(
@@ -380,6 +378,12 @@ def failed_checks(table: str, checks: Tuple[CheckResult, ...], *, branch: Option
         message=f"{len(bad)} of {len(checks)} {noun} failed on {table}: {named}{where}",
         retryable=False,
     )
+
+
+def _named(result: CheckResult) -> str:
+    if result.outcome == "error":
+        return f"{result.check} (not evaluated: {result.message})"
+    return f"{result.check} (was {result.value}{f'; {result.message}' if result.message else ''})"
 
 
 def _run_checks(

@@ -54,3 +54,11 @@ def namespace(spark: Any, request: pytest.FixtureRequest) -> Iterator[str]:
     for row in spark.sql(f"SHOW TABLES IN lake.{name}").collect():
         spark.sql(f"DROP TABLE IF EXISTS lake.{name}.`{row.tableName}` PURGE")
     spark.sql(f"DROP NAMESPACE lake.{name}")
+
+
+@pytest.fixture
+def lake(spark: Any, tmp_path: Path) -> Any:
+    """Return a lake of this test's own: an embedded catalog in a folder, a session that knows it."""
+    from lake_under_test import Lake
+
+    return Lake(spark, tmp_path / "lake")

@@ -23,6 +23,7 @@ from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.engines.data_plane import COORDINATES, DataPlane, find_data_plane
 from airflow_lake_provider.engines.driver_log import DriverLog
 from airflow_lake_provider.engines.process import started_at, this_host
+from airflow_lake_provider.engines.supervisor import NOT_STARTED
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import from_json, to_json
 from airflow_lake_provider.protocol.stack import condense
@@ -117,7 +118,7 @@ class LocalEngine:
                 if known is not None and known.request_id == job.request_id:
                     handle = known
                 else:
-                    handle = self._start(job, folder, find_data_plane(self._python, cache=self._cache))
+                    handle = self._start(job, folder, self._data_plane())
                     _write(folder / _PROCESS, to_json(handle))
         except OSError as exc:
             raise EngineError(f"The job cannot be started from {folder}: {exc}") from exc
@@ -162,6 +163,9 @@ class LocalEngine:
         """Say which process it is, and where its whole output lies."""
         extras = handle.extras
         return f"process {extras['pid']} on {extras['host'].split()[0]}, log: {extras['folder']}/{_LOG}"
+
+    def _data_plane(self) -> DataPlane:
+        return find_data_plane(self._python, cache=self._cache)
 
     def _command(self, job: SparkJob, plane: DataPlane) -> list[str]:
         return [str(plane.python), "-m", "airflow_lake_provider.jobs", "--request-uri", job.request_uri]
@@ -269,6 +273,8 @@ class LocalEngine:
             return RunState(Status.CANCELLED, "cancelled")
         if status is None:
             return RunState(Status.LOST, f"process {handle.run_id} has gone and left no exit status")
+        if status["returncode"] == NOT_STARTED:
+            return RunState(Status.FAILED, f"the driver could not be started: {status['reason']}")
         if status["reason"]:
             return RunState(Status.LOST, f"the driver was stopped: {status['reason']}")
         return RunState(Status.FAILED, self._why(handle, status["returncode"]))

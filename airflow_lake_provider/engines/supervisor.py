@@ -11,6 +11,8 @@ The driver leads a process group of its own, with a temporary folder of its own;
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import select
@@ -24,6 +26,9 @@ import time
 from types import FrameType
 
 PARENT_CHECK_SECONDS = 1.0
+PR_SET_CHILD_SUBREAPER = 36
+NOT_STARTED = 127
+"""The exit status of a driver that could not be started; the shell's own for that."""
 
 
 def main(arguments: list[str]) -> int:
@@ -48,14 +53,16 @@ def main(arguments: list[str]) -> int:
     # Before the driver is there: a signal that comes early is not lost.
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    adopt_orphans()
     temporary = tempfile.mkdtemp(prefix="lake-")
     try:
         environment = {"SPARK_LOCAL_DIRS": temporary, **os.environ, "TMPDIR": temporary}
         try:
             driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, process_group=0)
         except OSError as exc:
-            leave(folder, "exit.json", json.dumps({"returncode": 127, "reason": f"{command[0]}: {exc.strerror}"}))
-            return 127
+            reason = f"{command[0]}: {exc.strerror}"
+            leave(folder, "exit.json", json.dumps({"returncode": NOT_STARTED, "reason": reason}))
+            return NOT_STARTED
         leave(folder, "driver.pid", str(driver.pid))
         threading.Thread(target=watch_parent, daemon=True).start()
         threading.Thread(target=end_on, args=(stop, driver, grace), daemon=True).start()
@@ -78,11 +85,27 @@ def end_on(stop: threading.Event, driver: subprocess.Popen[bytes], grace: float)
 
 
 def end_group(group: int, grace: float) -> None:
-    """Give what the driver left behind (its JVM tidies up) ``grace`` seconds, then kill it."""
+    """Give what the driver left behind (its JVM tidies up) ``grace`` seconds to end, then kill it."""
     deadline = time.monotonic() + grace
-    while signal_group(group, 0) and time.monotonic() < deadline:
+    number: int = signal.SIGTERM
+    while signal_group(group, number) and time.monotonic() < deadline:
+        number = 0
         time.sleep(0.05)
+        bury_children()
     signal_group(group, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what the driver leaves behind (Linux): in a container often nobody else would bury it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury_children() -> None:
+    """Take the exit status of all children that have ended: a zombie would count as alive."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
 
 
 def signal_group(group: int, number: int) -> bool:

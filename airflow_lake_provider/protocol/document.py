@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import types
 import typing
 from collections.abc import Mapping as AbstractMapping
 from typing import Any, Dict, Type, TypeVar, Union
@@ -16,6 +17,8 @@ from airflow_lake_provider.exceptions import ProtocolError
 from airflow_lake_provider.protocol.request import PROTOCOL_VERSION, STEP_KINDS, Step
 
 D = TypeVar("D")
+# ``X | None``, which the control plane writes, is a union of another kind; Python 3.9 does not have it.
+_UNIONS = (Union, getattr(types, "UnionType", Union))
 _hints_of: Dict[type, Dict[str, Any]] = {}
 
 
@@ -99,7 +102,7 @@ def _read(hint: Any, value: Any, source: str, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _read_dataclass(hint, value, source, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Union:
+    if origin in _UNIONS:
         return None if value is None else _read(arguments[0], value, source, where)
     if origin is not None:
         return _read_collection(origin, arguments, value, source, where)

@@ -6,12 +6,11 @@ Importing this module imports Airflow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowException
-
-try:
+if TYPE_CHECKING:
     from airflow.sdk import (
         DAG,
         Asset,
@@ -24,22 +23,33 @@ try:
         get_parsing_context,
     )
     from airflow.sdk.bases.xcom import BaseXCom
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-except ImportError:  # Airflow 2
-    from airflow.datasets import Dataset as Asset  # type: ignore[no-redef]
-    from airflow.datasets import DatasetAlias as AssetAlias  # type: ignore[no-redef]
-    from airflow.exceptions import AirflowFailException, AirflowSkipException  # type: ignore[assignment,no-redef]
-    from airflow.models import DAG, BaseOperator, Param  # type: ignore[assignment,no-redef]
-    from airflow.models.baseoperatorlink import BaseOperatorLink  # type: ignore[assignment,no-redef]
-    from airflow.models.xcom import XCom as BaseXCom  # type: ignore[no-redef]
-    from airflow.timetables.interval import (  # type: ignore[assignment,no-redef]
-        CronDataIntervalTimetable,
-        DeltaDataIntervalTimetable,
-    )
-    from airflow.utils.dag_parsing_context import get_parsing_context  # type: ignore[no-redef]
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+else:
+    from airflow.exceptions import AirflowException
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+    try:
+        from airflow.sdk import (
+            DAG,
+            Asset,
+            AssetAlias,
+            BaseOperator,
+            BaseOperatorLink,
+            CronDataIntervalTimetable,
+            DeltaDataIntervalTimetable,
+            Param,
+            get_parsing_context,
+        )
+        from airflow.sdk.bases.xcom import BaseXCom
+        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    except ImportError:  # Airflow 2
+        from airflow.datasets import Dataset as Asset
+        from airflow.datasets import DatasetAlias as AssetAlias
+        from airflow.exceptions import AirflowFailException, AirflowSkipException
+        from airflow.models import DAG, BaseOperator, Param
+        from airflow.models.baseoperatorlink import BaseOperatorLink
+        from airflow.models.xcom import XCom as BaseXCom
+        from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+        from airflow.utils.dag_parsing_context import get_parsing_context
 
 __all__ = [
     "DAG",
@@ -75,10 +85,10 @@ def add_asset_event(context: Mapping[str, Any], alias: AssetAlias, asset: Asset,
 
 
 def last_complete_interval(dag: Any, before: datetime) -> tuple[datetime, datetime] | None:
-    """Return the newest data interval of the DAG's schedule that has ended by ``before``.
+    """Return the newest data interval of the DAG's schedule that has ended by ``before``, within start and end date.
 
     :param before: aware.
-    :return: start and end, in UTC; ``None`` when the DAG has no schedule in time.
+    :return: start and end, in UTC; ``None`` when the DAG has no schedule in time, or no interval has ended yet.
     """
     import pendulum
     from airflow.timetables import interval
@@ -87,12 +97,19 @@ def last_complete_interval(dag: Any, before: datetime) -> tuple[datetime, dateti
     if not timetable.periodic:
         return None
     moment = pendulum.instance(before).in_timezone("UTC")
+    last = pendulum.instance(dag.end_date).in_timezone("UTC") if dag.end_date is not None else None
     if isinstance(timetable, interval.DeltaDataIntervalTimetable):
-        return _last_step(timetable, dag.start_date, moment)
-    # A trigger timetable takes the moment as it is; on its last tick the interval is one that scheduled runs have too.
-    align = getattr(timetable, "_align_to_prev", None)
-    found = timetable.infer_manual_data_interval(run_after=align(moment) if align else moment)
-    return found.start, found.end
+        start, end = _last_step(timetable, dag.start_date, moment, last)
+    elif isinstance(timetable, interval.CronDataIntervalTimetable):
+        if last is not None:
+            moment = min(moment, timetable._get_next(timetable._align_to_prev(last)))
+        start, end = timetable.infer_manual_data_interval(run_after=moment)
+    else:
+        # A trigger timetable takes the moment as it is; on its last tick the interval is one of a scheduled run.
+        moment = moment if last is None else min(moment, last)
+        align = getattr(timetable, "_align_to_prev", None)
+        start, end = timetable.infer_manual_data_interval(run_after=align(moment) if align else moment)
+    return (start, end) if dag.start_date is None or start >= dag.start_date else None
 
 
 def _core_timetable(timetable: Any) -> Any:
@@ -104,14 +121,17 @@ def _core_timetable(timetable: Any) -> Any:
     return coerce_to_core_timetable(timetable)
 
 
-def _last_step(timetable: Any, start_date: datetime | None, moment: Any) -> tuple[datetime, datetime]:
-    """Return the last whole step of a fixed length, counted from the DAG's start.
+def _last_step(timetable: Any, start_date: datetime | None, moment: Any, last: Any | None) -> tuple[datetime, datetime]:
+    """Return the last whole step of a fixed length, counted from the DAG's start; it begins at ``last`` or before.
 
     Airflow itself would end the interval at ``moment``, to the microsecond: no run but this one would ever have it.
     """
     import pendulum
 
     step = moment - timetable._get_prev(moment)
-    origin = pendulum.instance(start_date) if start_date is not None else pendulum.datetime(1970, 1, 1)
-    end = origin + step * ((moment - origin) // step)
+    first = pendulum.instance(start_date) if start_date is not None else pendulum.datetime(1970, 1, 1)
+    steps = (moment - first) // step
+    if last is not None:
+        steps = min(steps, (last - first) // step + 1)
+    end = first + step * steps
     return (end - step).in_timezone("UTC"), end.in_timezone("UTC")

@@ -58,9 +58,13 @@ def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
         "doc_md": _raw_text(settings.get("description")),
     }
     ingest: Mapping[str, Any] | None = settings.pop("ingest", None)
+    task: LakeTableOperator
     if ingest is not None:
-        return LakeIngestOperator(**ingest, **settings, **arguments)
-    return LakeTransformOperator(**settings, **arguments)
+        task = LakeIngestOperator(**ingest, **settings, **arguments)
+    else:
+        task = LakeTransformOperator(**settings, **arguments)
+        task.inputs = table.inputs
+    return task
 
 
 def _timetable(schedule: Schedule | None, timezone: str) -> Any:

@@ -67,17 +67,25 @@ def _build(folder: Path) -> tuple[list[DAG], list[Diagnostic]]:
     The reporter builds the DAGs too: what Airflow alone refuses in one of them must be reported, and not be raised
     where it would take down the rest.
     """
-    plans, diagnostics = plan_project(folder)
+    try:
+        plans, diagnostics = plan_project(folder)
+    except SpecError as exc:  # lake.yaml is wrong: there is no good spec, and the reporter is the one to say so
+        return [], _located(exc, folder)
     dags, errors = [], [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     for plan in plans:
         try:
             dag = build_dag(plan)
-            dag.validate()
+            dag.validate()  # type: ignore[no-untyped-call]
         except Exception as exc:
             errors.append(_refused(plan, exc))
         else:
             dags.append(dag)
     return dags, errors
+
+
+def _located(error: SpecError, folder: Path) -> list[Diagnostic]:
+    found = [diagnostic for diagnostic in error.diagnostics if isinstance(diagnostic, Diagnostic)]
+    return found or [Diagnostic(str(folder), 1, 1, 1, 1, "error", "project", str(error))]
 
 
 def _refused(plan: PipelinePlan, error: Exception) -> Diagnostic:

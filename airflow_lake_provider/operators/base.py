@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,19 @@ from airflow_lake_provider.exceptions import (
     QualityCheckFailed,
     SpecError,
 )
-from airflow_lake_provider.operators.interval import fill_interval, has_interval, run_interval, utc_text
+from airflow_lake_provider.operators.interval import fill_interval, has_interval, run_interval
 from airflow_lake_provider.operators.link import LakeRunLink
-from airflow_lake_provider.plan import names_interval
+from airflow_lake_provider.plan import merge_conf, names_interval
 from airflow_lake_provider.protocol import JobFolder, Provenance, TableReport, TableRequest, TaskIdentity
 from airflow_lake_provider.protocol.report import SKIPPED
+from airflow_lake_provider.runs.schedule import utc_text
 from airflow_lake_provider.spec import Environment, Project, load_project
 
 if TYPE_CHECKING:
     import jinja2
+
+# Airflow puts what is logged below "airflow.task" into the task's log, on all its versions.
+_log = logging.getLogger("airflow.task.operators.lake")
 
 FULL_REFRESH = "lake_full_refresh"
 """The DAG param that asks for a rebuild of the tables."""
@@ -63,14 +68,12 @@ class LakeOperator(BaseOperator):
         "spark_conf",
         "engine_options",
     )
-    query_fields: Sequence[str] = ()
-    """Those of ``template_fields`` that hold the query: a template of the interval there makes a run repeatable."""
     operator_extra_links = (LakeRunLink(),)
     ui_color = "#e3f2f1"
 
     _started: tuple[Engine, RunHandle] | None = None
     _killed: bool = False
-    _query_names_interval: bool = False
+    _names_interval: bool = False
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class LakeOperator(BaseOperator):
         if self._started is None:
             return
         engine, handle = self._started
-        self.log.info("Cancelling %s", engine.describe(handle))
+        _log.info("Cancelling %s", engine.describe(handle))
         engine.cancel(handle)
 
     def request(self, *, project: Project, environment: Environment, context: Any) -> TableRequest:
@@ -144,6 +147,7 @@ class LakeOperator(BaseOperator):
     def _run(self, context: Any, project: Project, environment: Environment) -> runs.Delivery:
         ti, engine = context["ti"], self._engine(environment)
         request = self.request(project=project, environment=environment, context=context)
+        logical_date = context.get("logical_date")
         return runs.run_tables(
             task=TaskIdentity(
                 dag_id=ti.dag_id,
@@ -158,10 +162,10 @@ class LakeOperator(BaseOperator):
             environment=environment,
             engine=engine,
             interval=run_interval(context),
-            logical_date=utc_text(context.get("logical_date")),
-            spark_conf=merged_conf(environment.spark_conf, self.spark_conf or {}),
+            logical_date=utc_text(logical_date) if logical_date is not None else None,
+            spark_conf=merge_conf(environment.spark_conf, self.spark_conf),
             provenance=Provenance(spec_sha256=request.spec_sha256),
-            log=self.log,
+            log=_log,
             poll_interval=self.poll_interval,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
@@ -180,7 +184,7 @@ class LakeOperator(BaseOperator):
                 f"{self.task_id}: engine {self.engine!r} is none of the environment {environment.name!r}; "
                 f"expected one of {', '.join(sorted(environment.engines))}. Add it to `engines` in lake.yaml."
             )
-        return get_engine(config.type, config.options, log=self.log)
+        return get_engine(config.type, config.options, log=_log)
 
     @property
     def base_dir(self) -> Path:
@@ -197,13 +201,14 @@ class LakeOperator(BaseOperator):
     ) -> None:
         """Settle the run's interval before any field is rendered: Airflow's hook for mapped tasks and plain ones."""
         if parent is self:
+            context.setdefault("dag_id", self.dag_id)
             fill_interval(context)
             self._check_interval(template_fields, context)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def _check_interval(self, template_fields: Iterable[str], context: Any) -> None:
         named = [field for field in template_fields if names_interval(getattr(self, field))]
-        self._query_names_interval = any(field in self.query_fields for field in named)
+        self._names_interval = bool(named)
         if named and not has_interval(context):
             raise airflow_exception(no_interval(self.task_id, named, context["run_id"]))
 
@@ -226,15 +231,6 @@ def generation(*, max_tries: int, retries: int | None) -> int:
     (1, 4)
     """
     return max(1, max_tries - (retries or 0) + 1)
-
-
-def merged_conf(base: Mapping[str, str], over: Mapping[str, str | None]) -> dict[str, str]:
-    """Return Spark's properties with the nearer ones on top; ``None`` removes a key.
-
-    >>> merged_conf({"spark.a": "1", "spark.b": "2"}, {"spark.a": None, "spark.c": "3"})
-    {'spark.b': '2', 'spark.c': '3'}
-    """
-    return {key: str(value) for key, value in {**base, **over}.items() if value is not None}
 
 
 def airflow_exception(cause: LakeError | TableReport) -> AirflowException:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime, timezone
 from typing import Any
 
 from airflow_lake_provider.compat import last_complete_interval
 from airflow_lake_provider.protocol import DataInterval
+from airflow_lake_provider.runs.schedule import utc_text
 
 MANUAL = "manual"
 
@@ -54,15 +54,5 @@ def _text(value: Any) -> str:
 
 def run_interval(context: Mapping[str, Any]) -> DataInterval | None:
     """Return the run's interval as the request holds it."""
-    start, end = utc_text(context.get("data_interval_start")), utc_text(context.get("data_interval_end"))
-    return DataInterval(start=start, end=end) if start is not None and end is not None else None
-
-
-def utc_text(moment: datetime | None) -> str | None:
-    """Return a moment as the contract writes it.
-
-    >>> from datetime import datetime, timezone
-    >>> utc_text(datetime(2026, 1, 1, tzinfo=timezone.utc))
-    '2026-01-01T00:00:00Z'
-    """
-    return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    return DataInterval(start=utc_text(start), end=utc_text(end)) if start is not None and end is not None else None

@@ -34,7 +34,6 @@ class IcebergMergeOperator(LakeTableOperator):
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "source", "sequence_by")
     template_fields_renderers = {"source": "sql"}
-    query_fields = ("source",)
 
     def __init__(
         self,

@@ -48,6 +48,9 @@ class LakeTableOperator(LakeOperator):
         "depends_on",
     )
 
+    inputs: Sequence[str] | None = None
+    """The tables that it reads, where a plan knows them; without it the query says."""
+
     def __init__(
         self,
         *,
@@ -99,7 +102,8 @@ class LakeTableOperator(LakeOperator):
             self.table,
             {key: value for key, value in settings.items() if value is not None},
             environment=environment,
-            names_interval=self._query_names_interval,
+            inputs=self.inputs,
+            names_interval=self._names_interval,
             full_refresh=bool(context["params"].get(FULL_REFRESH)),
         )
 

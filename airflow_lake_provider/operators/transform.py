@@ -38,7 +38,6 @@ class LakeTransformOperator(LakeTableOperator):
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "sql", "sql_file", "python")
     template_fields_renderers = {"sql": "sql"}
-    query_fields = ("sql",)
 
     def __init__(
         self,
@@ -64,9 +63,9 @@ class LakeTransformOperator(LakeTableOperator):
 
     def _read(self, name: str, project: Project, context: Any) -> str:
         text = _find(name, (self.base_dir, project.root), task_id=self.task_id).read_text(encoding="utf-8")
-        self._query_names_interval = names_interval(text)
-        if self._query_names_interval and not has_interval(context):
+        if names_interval(text) and not has_interval(context):
             raise no_interval(self.task_id, [f"sql_file {name}"], context["run_id"])
+        self._names_interval = self._names_interval or names_interval(text)
         self.sql = str(self.render_template(text, context))
         self.overwrite_rtif_after_execution = True  # the page of rendered fields shows the query, not its file's name
         return self.sql

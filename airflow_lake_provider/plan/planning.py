@@ -20,7 +20,8 @@ from airflow_lake_provider.spec import (
     load_project,
     load_spec,
 )
-from airflow_lake_provider.spec.reading import locate_key
+from airflow_lake_provider.spec.problem import expected_one_of
+from airflow_lake_provider.spec.reading import as_error, locate_key
 from airflow_lake_provider.spec.values import in_zone
 
 _DAG_ARGUMENTS = ("tags", "owner", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs")
@@ -41,12 +42,29 @@ def plan_pipeline(
 
 
 def plan_spec(spec: PipelineSpec, *, environment: str | None = None) -> PipelinePlan:
-    """Plan a spec that is right."""
+    """Plan a spec that is right.
+
+    :raises SpecError: a table names an engine that the environment has not.
+    """
     keys = spec.keys
+    chosen = spec.project.environment(environment, spec_environment=keys.environment)
+    unknown = [
+        _at(
+            spec,
+            ("tables", name, "engine"),
+            "unknown-engine",
+            f"the environment `{chosen.name}` has no engine `{table.engine}`",
+            expected_one_of(table.engine, chosen.engines),
+        )
+        for name, table in spec.tables.items()
+        if table.engine is not None and table.engine not in chosen.engines
+    ]
+    if unknown:
+        raise as_error(unknown, str(spec.path))
     return PipelinePlan(
         pipeline=spec.pipeline,
         source=spec.path,
-        environment=spec.project.environment(environment, spec_environment=keys.environment),
+        environment=chosen,
         tables=tuple(_table(spec, name) for name in _dependency_order(spec.upstream)),
         description=keys.description,
         doc=keys.doc,
@@ -66,26 +84,44 @@ def plan_project(
 ) -> tuple[tuple[PipelinePlan, ...], tuple[Diagnostic, ...]]:
     """Plan all specs below a folder; one that is wrong never touches the others.
 
-    :return: the plans of the good specs, by path, and everything that is wrong or doubtful.
-    :raises SpecError: the project's ``lake.yaml`` is wrong, which concerns all.
+    :return: the plans of the good specs, by path, and everything that is wrong or doubtful. Where ``lake.yaml`` is
+        wrong there is no plan.
+    :raises SpecError: there is no such environment.
     """
-    project = load_project(folder)
+    try:
+        project = load_project(folder)
+    except SpecError as exc:
+        return (), _diagnostics(exc)
     specs: list[PipelineSpec] = []
     diagnostics: list[Diagnostic] = []
     for path in find_specs(folder):
         try:
             specs.append(load_spec(path, project=project))
         except SpecError as exc:
-            diagnostics.extend(found for found in exc.diagnostics if isinstance(found, Diagnostic))
+            diagnostics.extend(_diagnostics(exc))
         except OSError as exc:
             message = f"the file cannot be read: {exc.strerror or exc}"
             diagnostics.append(Diagnostic(str(path), 1, 1, 1, 1, "error", "unreadable", message))
-    clashes = list(_clashes(specs))
+    clashes = _clashes(specs)
     diagnostics.extend(diagnostic for _, diagnostic in clashes)
     wrong = {path for path, _ in clashes}
-    good = [spec for spec in specs if spec.path not in wrong]
-    diagnostics.extend(warning for spec in good for warning in spec.warnings)
-    return tuple(plan_spec(spec, environment=environment) for spec in good), in_order(diagnostics)
+    plans: list[PipelinePlan] = []
+    for spec in specs:
+        if spec.path in wrong:
+            continue
+        try:
+            plans.append(plan_spec(spec, environment=environment))
+        except SpecError as exc:
+            if not exc.diagnostics:
+                raise
+            diagnostics.extend(_diagnostics(exc))
+        else:
+            diagnostics.extend(spec.warnings)
+    return tuple(plans), in_order(diagnostics)
+
+
+def _diagnostics(error: SpecError) -> tuple[Diagnostic, ...]:
+    return tuple(found for found in error.diagnostics if isinstance(found, Diagnostic))
 
 
 def _clashes(specs: Sequence[PipelineSpec]) -> list[tuple[Path, Diagnostic]]:
@@ -108,7 +144,8 @@ def _clashes(specs: Sequence[PipelineSpec]) -> list[tuple[Path, Diagnostic]]:
 
 
 def _at(spec: PipelineSpec, path: tuple[str, ...], code: str, message: str, hint: str) -> Diagnostic:
-    return replace(locate_key(spec.path, path), code=code, message=message, hint=hint)
+    found = locate_key(spec.path, path, at_key=path[-1] != "engine" and len(path) > 1)
+    return replace(found, code=code, message=message, hint=hint)
 
 
 def _table(spec: PipelineSpec, name: str) -> TablePlan:

@@ -26,7 +26,7 @@ from airflow_lake_provider.spec import Environment, TableSpec
 from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
 from airflow_lake_provider.spec.layers import quarantine_table
 from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
-from airflow_lake_provider.spec.problem import Problem
+from airflow_lake_provider.spec.problem import Problem, told
 from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
 from airflow_lake_provider.spec.rules import format_of, strategy_of, table_problems
 from airflow_lake_provider.spec.source import read_source
@@ -151,8 +151,7 @@ def _check_name(table: str) -> None:
     try:
         read_table_name(table)
     except ValueError as exc:
-        context = getattr(exc, "context", None) or {}
-        raise SpecError(f"table: {context.get('text', exc)}; {context.get('hint', '')}") from exc
+        raise SpecError("table: " + "; ".join(told(exc))) from exc
 
 
 def _refused(table: str, problems: Iterable[Problem]) -> SpecError:

@@ -7,7 +7,16 @@ from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec.rules import format_of, strategy_of
-from airflow_lake_provider.spec.table import TASK_ARGUMENTS, TableSpec
+from airflow_lake_provider.spec.table import TASK_ARGUMENTS, QuarantineSpec, TableSpec
+
+_AS_THEY_ARE = (
+    "sql", "description", "tags", "unique_key", "partition_by", "checks", "properties", "depends_on", "engine",
+    "spark_conf",
+)  # fmt: skip
+_ORDER = (
+    "ingest", "sql", "description", "tags", "columns", "unique_key", "partition_by", "write", "checks", "quarantine",
+    "properties", "depends_on", "engine", "spark_conf",
+)  # fmt: skip
 
 
 def normal_settings(table: str, spec: TableSpec) -> dict[str, Any]:
@@ -23,32 +32,13 @@ def normal_settings(table: str, spec: TableSpec) -> dict[str, Any]:
             "format": format_of(spec.ingest),
             "options": dict(spec.ingest.options),
         }
-    if spec.sql is not None:
-        settings["sql"] = spec.sql
-    if spec.description is not None:
-        settings["description"] = spec.description
-    if spec.tags:
-        settings["tags"] = list(spec.tags)
     if spec.columns is not None:
         settings["columns"] = {name: column.normal() for name, column in spec.columns.items()}
-    if spec.unique_key:
-        settings["unique_key"] = list(spec.unique_key)
-    if spec.partition_by:
-        settings["partition_by"] = list(spec.partition_by)
     settings["write"] = _write(table, spec)
-    if spec.checks:
-        settings["checks"] = list(spec.checks)
-    quarantine = _quarantine(spec)
-    if quarantine is not None:
-        settings["quarantine"] = quarantine
-    for key in ("properties", "spark_conf"):
-        if getattr(spec, key):
-            settings[key] = dict(getattr(spec, key))
-    if spec.depends_on:
-        settings["depends_on"] = list(spec.depends_on)
-    if spec.engine is not None:
-        settings["engine"] = spec.engine
-    return settings
+    if spec.quarantine is not None:
+        settings["quarantine"] = _quarantine(spec.quarantine)
+    settings.update({key: value for key in _AS_THEY_ARE if (value := getattr(spec, key))})
+    return {key: settings[key] for key in _ORDER if key in settings}
 
 
 def task_arguments(spec: TableSpec) -> dict[str, Any]:
@@ -78,10 +68,7 @@ def _write(table: str, spec: TableSpec) -> dict[str, Any]:
     return write
 
 
-def _quarantine(spec: TableSpec) -> dict[str, Any] | bool | None:
-    quarantine = spec.quarantine
-    if quarantine is None:
-        return None
+def _quarantine(quarantine: QuarantineSpec) -> dict[str, Any] | bool:
     if not quarantine.enabled:
         return False
     settings = {"table": quarantine.table, "max": quarantine.max}

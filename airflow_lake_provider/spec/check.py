@@ -94,6 +94,10 @@ def check_problems(check: Any) -> Iterator[Problem]:
     if not isinstance(body, dict):
         yield from _value_problems(text, body)
         return
+    yield from _own_key_problems(text, body)
+
+
+def _own_key_problems(text: str, body: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("on_fail", "on_error"):
         if key not in body:
             continue

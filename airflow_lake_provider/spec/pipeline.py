@@ -31,7 +31,7 @@ Moment = Annotated[datetime, BeforeValidator(read_moment)]
 class PipelineKeys(Keys):
     """The keys of a spec beside its tables; ``schedule`` is a cron, a duration or nothing."""
 
-    pipeline: Annotated[StrictStr, AfterValidator(read_pipeline_id)]
+    pipeline: Annotated[StrictStr, AfterValidator(read_pipeline_id)] = ""
     description: Text | None = None
     doc: Text | None = None
     schedule: Annotated[str | timedelta | None, BeforeValidator(read_schedule)] = None

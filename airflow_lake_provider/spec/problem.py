@@ -46,6 +46,12 @@ def bad(code: str, message: str, hint: str = "", *, span: tuple[int, int] | None
     return PydanticCustomError(code, "{text}", {"text": message, "hint": hint, "span": span})
 
 
+def told(error: ValueError) -> tuple[str, str]:
+    """Return message and hint of an error that :func:`bad` made."""
+    context = getattr(error, "context", None) or {}
+    return context.get("text", str(error)), context.get("hint", "")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean `x`?`` for the nearest known word, or nothing.
 

@@ -233,12 +233,14 @@ def is_spec(path: Path) -> bool:
         return False
     if b"pipeline" not in data or path.name == LAKE_YAML:
         return False
-    begins = re.search(rb"^(\xef\xbb\xbf)?pipeline\s*:", data, re.MULTILINE) is not None
+    if re.search(rb"^(?:\xef\xbb\xbf)?pipeline\s*:", data, re.MULTILINE):
+        return True
+    # The key may still be quoted, indented or in a flow mapping.
     try:
-        root, wrong = compose(read_source(path))
+        root, _ = compose(read_source(path))
     except SpecError:
-        return begins
-    return begins if root is None or wrong else "pipeline" in root.entries
+        return False
+    return root is not None and "pipeline" in root.entries
 
 
 def find_specs(folder: Path) -> list[Path]:
@@ -250,8 +252,14 @@ def find_specs(folder: Path) -> list[Path]:
 
     found: list[Path] = []
     ignored = Ignored(folder)
-    for current, folders, files in os.walk(folder):
+    seen: set[str] = set()
+    for current, folders, files in os.walk(folder, followlinks=True):
         place = Path(current)
+        real = os.path.realpath(current)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         ignored.enter(place)
         folders[:] = sorted(
             name

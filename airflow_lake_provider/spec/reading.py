@@ -50,14 +50,14 @@ def locate(problem: Problem, root: Node) -> Diagnostic:
     )
 
 
-def locate_key(path: Path, keys: KeyPath) -> Diagnostic:
-    """Return the place of a key in a file that was read before; its start when that changed meanwhile."""
+def locate_key(path: Path, keys: KeyPath, *, at_key: bool) -> Diagnostic:
+    """Return the place of a key, or of its value, in a file that was read before; its start when that changed."""
     try:
         source = read_source(path)
         root, _ = compose(source)
     except (SpecError, OSError):
         source, root = Source(str(path), ""), None
-    return locate(Problem(keys, "", "", at_key=len(keys) > 1), root or Node(MAPPING, source, 0, 0))
+    return locate(Problem(keys, "", "", at_key=at_key), root or Node(MAPPING, source, 0, 0))
 
 
 def _span(problem: Problem, node: Node, key: Node | None, *, whole: bool) -> tuple[int, int]:
@@ -89,15 +89,19 @@ def variable_problems(root: Node) -> Iterable[Problem]:
     """Yield each ``${...}``: they are the language's, and not built yet."""
     for path, node in root.walk():
         if node.kind == SCALAR and "${" in node.text:
-            for match in _VARIABLE.finditer(node.text):
-                yield variable_problem(path, match[0], match.start() - node.text.count("$${", 0, match.start()))
+            escaped = [match.start() for match in re.finditer(r"\$\$\{", node.text)]
+            for problem in variables_in(node.text, path):
+                first, last = problem.span or (0, 0)
+                before = sum(1 for place in escaped if place < first)
+                yield replace(problem, span=(first - before, last - before))
 
 
-def variable_problem(path: KeyPath, text: str, start: int) -> Problem:
-    """Say that a ``${...}`` cannot be used yet."""
-    hint = "Write the value out; `$${` stands for `${` itself."
-    message = f"variables such as {show(text)} are not supported yet"
-    return Problem(path, "not-supported-yet", message, hint, span=(start, start + len(text)))
+def variables_in(text: str, path: KeyPath) -> Iterable[Problem]:
+    """Yield each ``${...}`` of a text."""
+    for match in _VARIABLE.finditer(text):
+        hint = "Write the value out; `$${` stands for `${` itself."
+        message = f"variables such as {show(match[0])} are not supported yet"
+        yield Problem(path, "not-supported-yet", message, hint, span=match.span())
 
 
 def validate(

@@ -72,14 +72,10 @@ def table_problems(
                 yield from _in_contract(
                     spec, name, ("checks", number, *path), "the check", span=span, at_key=bool(path)
                 )
-    if spec.quarantine is not None and spec.quarantine.table is not None:
-        if quarantine_table(table, spec.quarantine.table).lower() == table.lower():
-            yield Problem(
-                ("quarantine", "table"),
-                "quarantine",
-                f"`{table}` would be its own quarantine table",
-                "expected another name",
-            )
+    named = spec.quarantine.table if spec.quarantine is not None else None
+    if named is not None and quarantine_table(table, named).lower() == table.lower():
+        message = f"`{table}` would be its own quarantine table"
+        yield Problem(("quarantine", "table"), "quarantine", message, "expected another name")
 
 
 def _source_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
@@ -177,7 +173,8 @@ def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_
         else:
             message, hint = "`merge` needs `unique_key`", "add `unique_key`: the columns that make a row the same row"
         yield Problem(where, "missing-key", message, hint, at_key=not where)
-    is_repeated = spec.sql is not None and not is_of_interval and not names_interval(spec.sql)
+    is_query = spec.ingest is None and sourced
+    is_repeated = is_query and not is_of_interval and not names_interval(spec.sql or "")
     if strategy == "append" and is_repeated and "write" not in broken:
         message = "an `append` from a query would add the same rows at each run"
         hint = (

@@ -152,7 +152,13 @@ class WriteSpec(Keys):
 
 
 def _quarantine(value: Any) -> Any:
-    return {"enabled": value} if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if isinstance(value, dict) and "enabled" in value:
+        raise bad(
+            "unknown-key", "unknown key `enabled` in `quarantine`", "expected `true`, `false`, or `table` and `max`"
+        )
+    return value
 
 
 def _quarantine_table(value: Any) -> Any:

@@ -1,0 +1,108 @@
+"""Which tables may be read, what a query means by a name, and circles among tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from airflow_lake_provider.spec.lineage import TableName
+from airflow_lake_provider.spec.problem import did_you_mean
+from airflow_lake_provider.spec.project import Project
+
+_METADATA_TABLES = frozenset({
+    "snapshots", "history", "files", "data_files", "delete_files", "all_data_files", "all_delete_files", "all_files",
+    "entries", "all_entries", "manifests", "all_manifests", "partitions", "refs", "metadata_log_entries",
+    "position_deletes", "changes",
+})  # fmt: skip
+_FILE_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "binaryfile", "delta", "iceberg"})
+
+
+class KnownTables:
+    """What one spec may read.
+
+    :param made: the tables of the spec and their quarantine tables, each with the table whose task makes it.
+    :param declared: further names that are known: wrong tables of the spec (one mistake is enough), ``external``.
+    """
+
+    def __init__(self, made: Mapping[str, str], declared: Iterable[str], project: Project) -> None:
+        self._owners = {name.lower(): owner for name, owner in made.items()}
+        self._own = {name.lower(): name for name in (*declared, *made)}
+        self._project = project
+
+    def owner(self, name: str) -> str | None:
+        """Return the table of this spec whose task makes ``name``."""
+        return self._owners.get(name.lower())
+
+    def resolve(self, name: TableName) -> str | None:
+        """Return the table that a query names, as it is declared; ``None`` when there is none.
+
+        Case does not matter, the catalog's name may stand first, and Iceberg's metadata tables and refs
+        (``silver.flights.snapshots``) mean the table.
+        """
+        parts = tuple(part.lower() for part in name.parts)
+        candidates = list(self._candidates(parts))
+        for known in (self._own, self._elsewhere) if candidates else ():
+            for candidate in candidates:
+                if candidate in known:
+                    return known[candidate]
+        return None
+
+    def unknown(self, name: TableName) -> tuple[str, str]:
+        """Return message and hint for a name that is no table."""
+        shown = ".".join(name.parts)
+        if len(name.parts) == 2 and name.parts[0].lower() in _FILE_FORMATS and re.search(r"[/*.:]", name.parts[1]):
+            return f"`{shown}` is a file", "Take files in with `ingest`, and read that table."
+        names = {**self._elsewhere, **self._own}
+        if len(name.parts) == 1:
+            same = sorted(known for known in names.values() if known.lower().endswith(f".{shown.lower()}"))
+            guess = f"did you mean `{same[0]}`?" if same else did_you_mean(shown, names.values())
+            hint = "expected `layer.name`, or a CTE of the query"
+            return f"`{shown}` is not a table's full name", f"{hint}\n{guess}".strip()
+        guess = did_you_mean(shown, names.values())
+        hint = "expected a table of this spec, of another spec in the project, or of `external`"
+        return f"there is no table `{shown}`", f"{hint}\n{guess}".strip()
+
+    def _candidates(self, parts: tuple[str, ...]) -> Iterator[str]:
+        """Yield what the parts may mean as ``layer.name``, the plainest first."""
+        if len(parts) > 2 and parts[0] in self._catalogs:
+            yield from self._candidates(parts[1:])
+        if len(parts) == 3 and (parts[2] in _METADATA_TABLES or parts[2].startswith(("branch_", "tag_"))):
+            yield from self._candidates(parts[:2])
+        if len(parts) == 2:
+            yield ".".join(parts)
+
+    @cached_property
+    def _catalogs(self) -> frozenset[str]:
+        environments = (self._project.keys.environments or {}).values()
+        named = [environment.catalog.name for environment in environments if environment.catalog is not None]
+        return frozenset(name.lower() for name in (*named, "lake"))
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, str]:
+        """The tables of the project's other specs, looked up only when a name is not this spec's own."""
+        names = [name for table in self._project.tables for name in (table, f"{table}__quarantine")]
+        return {name.lower(): name for name in names}
+
+
+def circles(edges: Mapping[str, Iterable[str]], order: Sequence[str]) -> Iterator[list[str]]:
+    """Yield circles of tables, each from its first in ``order`` and back to it: every one reads the next.
+
+    >>> list(circles({"a": ["b"], "b": ["c"], "c": ["a"]}, ["a", "b", "c"]))
+    [['a', 'b', 'c', 'a']]
+    """
+    graph = {name: set(read) for name, read in edges.items()}
+    place = {name: number for number, name in enumerate(order)}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as exc:
+            # graphlib names each table before those that need it; here each stands before those it reads.
+            loop = exc.args[1][-1:0:-1]
+        else:
+            return
+        first = min(range(len(loop)), key=lambda n: place[loop[n]])
+        loop = [*loop[first:], *loop[: first + 1]]
+        yield loop
+        graph[loop[0]].discard(loop[1])

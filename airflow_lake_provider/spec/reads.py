@@ -1,0 +1,123 @@
+"""What each table of a spec reads: by its SQL, its checks, and ``depends_on``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from airflow_lake_provider.spec.check import check_mentions, check_queries
+from airflow_lake_provider.spec.diagnostic import Diagnostic
+from airflow_lake_provider.spec.document import Node
+from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
+from airflow_lake_provider.spec.naming import KnownTables, circles
+from airflow_lake_provider.spec.problem import Path, Problem
+from airflow_lake_provider.spec.reading import locate
+from airflow_lake_provider.spec.source import Source
+from airflow_lake_provider.spec.table import TableSpec
+
+At = Callable[[int, int], Diagnostic]
+"""Gives the place of some characters of a text."""
+
+
+class Reads:
+    """Collects, table by table, what is read; and what is wrong with it.
+
+    ``inputs`` are all tables that a table reads, ``upstream`` those of this spec that make them.
+    """
+
+    def __init__(self, known: KnownTables, root: Node) -> None:
+        self._known = known
+        self._root = root
+        self._edges: dict[str, dict[str, Diagnostic]] = {}
+        self.inputs: dict[str, set[str]] = {}
+        self.diagnostics: list[Diagnostic] = []
+
+    @property
+    def upstream(self) -> Mapping[str, tuple[str, ...]]:
+        """For each table those of this spec that must be done first, sorted."""
+        return {name: tuple(sorted(self._edges.get(name, ()))) for name in self.inputs}
+
+    def table(self, name: str, spec: TableSpec, path: Path, *, sql_source: Source | None, names_inputs: bool) -> None:
+        """Note what one table reads.
+
+        :param path: where its keys stand.
+        :param sql_source: the ``sql_file``, if its SQL is in one.
+        :param names_inputs: it has ``depends_on``, so SQL that cannot be read for lineage will do.
+        """
+        self.inputs[name] = set()
+        if sql_source is not None:
+            self._query(name, sql_source.text, _in_file(sql_source), names_inputs=names_inputs)
+        elif spec.sql is not None:
+            self._query(name, spec.sql, self._at((*path, "sql")), names_inputs=names_inputs)
+        for number, other in enumerate(spec.depends_on or ()):
+            at = self._at((*path, "depends_on", number))
+            self._use(name, TableName(tuple(other.split(".")), 0, len(other)), at)
+        for number, check in enumerate(spec.checks or ()):
+            if isinstance(check, str) or (isinstance(check, dict) and len(check) == 1):
+                self._check(name, check, (*path, "checks", number))
+
+    def circles(self, order: Sequence[str]) -> None:
+        """Say which tables read each other in a circle."""
+        for loop in circles(self._edges, order):
+            at = self._edges[loop[0]][loop[1]]
+            hint = " -> ".join(f"`{name}`" for name in loop) + " (each reads the next)"
+            self._wrong(at, "cycle", "these tables read each other in a circle", hint)
+
+    def _at(self, path: Path, *, at_key: bool = False) -> At:
+        def at(start: int, end: int) -> Diagnostic:
+            return locate(Problem(path, "", "", span=(start, end), at_key=at_key), self._root)
+
+        return at
+
+    def _wrong(self, at: Diagnostic, code: str, message: str, hint: str) -> None:
+        self.diagnostics.append(replace(at, code=code, message=message, hint=hint))
+
+    def _check(self, table: str, check: Any, path: Path) -> None:
+        for mention in check_mentions(check):
+            at = self._at((*path, *mention.path), at_key=bool(mention.path))
+            name = TableName(tuple(mention.table.split(".")), mention.start, mention.end)
+            self._use(table, name, at, in_check=True)
+        for sql, below in check_queries(check):
+            self._query(table, sql, self._at((*path, *below)), names_inputs=True, in_check=True)
+
+    def _query(self, table: str, sql: str, at: At, *, names_inputs: bool, in_check: bool = False) -> None:
+        try:
+            query = read_query(sql)
+        except SqlError as exc:
+            self._wrong(at(exc.start, exc.end), "sql", exc.message, exc.hint)
+            return
+        if not query.readable and not names_inputs:
+            message = "the tables of this SQL cannot be read: a template decides what it says"
+            self._wrong(at(*_deciding(sql)), "unread-sql", message, "Name its tables in `depends_on`.")
+        for name in query.tables:
+            self._use(table, name, at, in_check=in_check)
+
+    def _use(self, table: str, name: TableName, at: At, *, in_check: bool = False) -> None:
+        found = self._known.resolve(name)
+        if found is None:
+            self._wrong(at(name.start, name.end), "unknown-table", *self._known.unknown(name))
+            return
+        owner = self._known.owner(found)
+        if owner == table:
+            if not in_check and found == table:
+                hint = "Read the tables that it is made from."
+                self._wrong(at(name.start, name.end), "cycle", f"`{table}` reads itself", hint)
+            return
+        self.inputs[table].add(found)
+        if owner is not None and owner not in self._edges.setdefault(table, {}):
+            self._edges[table][owner] = at(name.start, name.end)
+
+
+def _in_file(source: Source) -> At:
+    def at(start: int, end: int) -> Diagnostic:
+        return source.diagnostic(start, end, code="", message="")
+
+    return at
+
+
+def _deciding(sql: str) -> tuple[int, int]:
+    """The first template that makes SQL unreadable: a statement, or else an expression."""
+    match = re.search(r"\{%.*?%\}", sql, re.DOTALL) or re.search(r"\{\{.*?\}\}", sql, re.DOTALL)
+    return match.span() if match else (0, len(sql))

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_lake_provider.engines import Engine, get_engine
 from airflow_lake_provider.exceptions import LakeError, SpecError
-from airflow_lake_provider.plan import PipelinePlan, TablePlan, names_interval, table_request
+from airflow_lake_provider.plan import PipelinePlan, TablePlan, merge_conf, names_interval, table_request
 from airflow_lake_provider.protocol import (
     DataInterval,
     JobError,
@@ -36,7 +36,7 @@ TASK_ID = "lake_run"
 class _Table:
     plan: TablePlan
     request: TableRequest
-    spark_conf: Mapping[str, str]
+    spark_conf: Mapping[str, str | None]
 
 
 def run_pipeline(
@@ -59,7 +59,7 @@ def run_pipeline(
     :param tables: only these, by name.
     :param full_refresh: rebuild the tables.
     :param isolated: one application per table.
-    :param engine: by default the environment's ``default``.
+    :param engine: by default the one that the tables name.
     :param on_table: called once with each table's report, as soon as it is there.
     :raises SpecError: a table is unknown, or a template cannot be rendered; nothing was submitted then.
     :raises EngineError: the job could not be started.
@@ -68,9 +68,6 @@ def run_pipeline(
     chosen = _chosen(plan, tables)
     run_id = f"manual__{datetime.now(UTC).isoformat()}"
     prepared = [_prepare(plan, table, chosen, interval, run_id, full_refresh) for table in chosen]
-    if engine is None:
-        config = plan.environment.engines["default"]
-        engine = get_engine(config.type, config.options, log=log)
     run = _PipelineRun(plan, run_id, interval, engine, log, poll_interval, _once(on_table))
     entries = run.isolated(prepared) if isolated else run.together(prepared)
     good = all(entry["status"] not in (FAILED, UPSTREAM_FAILED) for entry in entries)
@@ -110,11 +107,10 @@ def _prepare(
         environment=plan.environment,
         inputs=table.inputs,
         upstream=tuple(name for name in table.upstream if name in among),
-        names_interval=names_interval(table.settings),
+        names_interval=names_interval([table.settings.get("sql"), table.settings.get("ingest")]),
         full_refresh=full_refresh,
     )
-    conf = settings.get("spark_conf") or {}
-    return _Table(table, request, {key: str(value) for key, value in conf.items() if value is not None})
+    return _Table(table, request, settings.get("spark_conf") or {})
 
 
 def _once(on_table: Callable[[TableReport], None] | None) -> Callable[[JobReport], None] | None:
@@ -137,7 +133,7 @@ class _PipelineRun:
     plan: PipelinePlan
     run_id: str
     interval: DataInterval | None
-    engine: Engine
+    engine: Engine | None
     log: logging.Logger
     poll_interval: float
     on_report: Callable[[JobReport], None] | None
@@ -173,7 +169,7 @@ class _PipelineRun:
             pipeline=self.plan.pipeline,
             tables=[table.request for table in tables],
             environment=self.plan.environment,
-            engine=self.engine,
+            engine=self.engine or self._engine(tables),
             interval=self.interval,
             logical_date=self.interval.start if self.interval else None,
             spark_conf=self._spark_conf(tables),
@@ -183,10 +179,24 @@ class _PipelineRun:
             on_report=self.on_report,
         )
 
+    def _engine(self, tables: Sequence[_Table]) -> Engine:
+        names = sorted({str(table.plan.settings.get("engine") or "default") for table in tables})
+        if len(names) > 1:
+            raise SpecError(
+                f"{self.plan.pipeline}: its tables name the engines {', '.join(names)}, and one application "
+                "runs on one. Run each table by itself: --isolated"
+            )
+        config = self.plan.environment.engines.get(names[0])
+        if config is None:
+            raise SpecError(
+                f"engine {names[0]!r} is none of the environment {self.plan.environment.name!r}; "
+                f"expected one of {', '.join(sorted(self.plan.environment.engines))}"
+            )
+        return get_engine(config.type, config.options, log=self.log)
+
     def _spark_conf(self, tables: Sequence[_Table]) -> dict[str, str]:
         """One application has one configuration; where tables differ, the last one's word is taken, and said."""
-        merged = {key: str(value) for key, value in self.plan.environment.spark_conf.items()}
-        said: dict[str, str] = {}
+        said: dict[str, str | None] = {}
         for table in tables:
             for key, value in table.spark_conf.items():
                 if said.get(key, value) != value:
@@ -196,7 +206,7 @@ class _PipelineRun:
                         table.plan.table, key, value, said[key],
                     )  # fmt: skip
                 said[key] = value
-        return {**merged, **said}
+        return merge_conf(self.plan.environment.spark_conf, said)
 
     def _provenance(self, tables: Sequence[_Table]) -> Provenance:
         hashes = "".join(table.request.spec_sha256 for table in tables)

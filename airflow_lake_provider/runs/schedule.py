@@ -65,13 +65,12 @@ def _last_of_cron(cron: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, d
 
     # From just after now, so that an interval that ends at this moment counts as complete.
     fires = croniter(cron, now.astimezone(zone) + timedelta(microseconds=1), ret_type=datetime)
-    end: datetime = fires.get_prev(datetime)
-    start: datetime = fires.get_prev(datetime)
-    return start, end
+    end = fires.get_prev()
+    return fires.get_prev(), end
 
 
 def _next_of_cron(cron: str, zone: ZoneInfo, moment: datetime) -> datetime:
     from croniter import croniter
 
-    following: datetime = croniter(cron, moment.astimezone(zone), ret_type=datetime).get_next(datetime)
+    following: datetime = croniter(cron, moment.astimezone(zone), ret_type=datetime).get_next()
     return following

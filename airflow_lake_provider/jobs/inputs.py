@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from airflow_lake_provider.jobs import ledger as ledgers
 from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.cast import parse_type
 from airflow_lake_provider.jobs.contract import Judged, apply_contract
 from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.iceberg import IcebergTable
@@ -16,7 +17,6 @@ from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
 from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
 from airflow_lake_provider.jobs.sources.read import read_files
 from airflow_lake_provider.protocol import (
-    METADATA_COLUMNS,
     CheckStep,
     IngestStep,
     JobRequest,
@@ -89,29 +89,44 @@ def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *,
     """
     source = find_step(request, IngestStep, TransformStep)
     write = find_step(request, WriteStep)
-    keys: Tuple[str, ...] = write.unique_key if isinstance(write, WriteStep) else ()
+    assert isinstance(write, WriteStep)
     if isinstance(source, TransformStep):
-        rows = spark.sql(source.sql)
-        return apply_contract(rows, columns=request.columns, unique_key=keys, origin="query", table=request.table)
+        return _judged(request, write, spark.sql(source.sql), origin="query")
     assert isinstance(source, IngestStep)
     if not inputs.fresh:
-        return _empty(spark, request, source, keys)
+        rows = _no_rows(spark, request, source)
+        return None if rows is None else _judged(request, write, rows, origin="file")
     batch = read_files(spark, source, inputs.fresh, columns=request.columns, run_id=job.task.run_id, ingested_at=now)
-    return apply_contract(
-        batch.df, columns=request.columns, unique_key=keys, origin="file", table=request.table, formats=batch.formats
+    return _judged(
+        request, write, batch.df, origin="file", formats=batch.formats, absent=batch.absent, left_out=batch.left_out
     )
 
 
-def _empty(spark: Any, request: TableRequest, source: IngestStep, keys: Sequence[str]) -> Optional[Judged]:
-    """Return a batch without rows in the contract's own shape."""
+def _judged(request: TableRequest, write: WriteStep, rows: Any, *, origin: str, **more: Any) -> Judged:
+    return apply_contract(
+        rows,
+        columns=request.columns,
+        unique_key=write.unique_key,
+        sequence_by=write.sequence_by,
+        origin=origin,
+        table=request.table,
+        **more,
+    )
+
+
+def _no_rows(spark: Any, request: TableRequest, source: IngestStep) -> Optional[Any]:
+    """Return a batch without rows in the contract's own shape, ``None`` where there is no contract."""
     if request.columns is None:
         return None
-    types = {"_ingested_at": "timestamp"}
-    fields: List[str] = [f"`{name}` {types.get(name, 'string')}" for name in source.metadata_columns]
-    fields += [f"`{column.name}` {column.type}" for column in request.columns]
-    fields += [f"{RAW} string", f"{REASONS} array<string>"]
-    rows = spark.createDataFrame([], ", ".join(fields))
-    return apply_contract(rows, columns=request.columns, unique_key=keys, origin="file", table=request.table)
+    from pyspark.sql.types import ArrayType, StringType, StructType, TimestampType
+
+    schema = StructType()
+    for name in source.metadata_columns:
+        schema = schema.add(name, TimestampType() if name == "_ingested_at" else StringType())
+    for column in request.columns:
+        kind = parse_type(column.type, where=f"{request.table}: the type of {column.name}")
+        schema = schema.add(column.name, kind)
+    return spark.createDataFrame([], schema.add(RAW, StringType()).add(REASONS, ArrayType(StringType())))
 
 
 def _pin_table(spark: Any, job: JobRequest, request: TableRequest, name: str) -> Optional[int]:
@@ -122,15 +137,10 @@ def _pin_table(spark: Any, job: JobRequest, request: TableRequest, name: str) ->
     if len(parts) == 2:
         table = IcebergTable.find(spark, catalog, ".".join(parts))
         if table is not None:
-            return table.head()
+            return table.head() or 0  # a table that nobody has written yet has no snapshot, and that is its state
     if not spark.catalog.tableExists(name):
         raise SourceError(
             f"{request.table} reads {name}, which does not exist in catalog '{catalog}'. Run the pipeline that writes "
             "it first; an ingest without files and without columns makes no table."
         )
     return None
-
-
-def metadata_of(columns: Sequence[str]) -> List[str]:
-    """Return which of a table's columns are metadata columns."""
-    return [name for name in columns if name in METADATA_COLUMNS]

@@ -13,7 +13,7 @@ HERE = "(1, 'a', 1), (2, 'b', 5), (3, 'c', CAST(NULL AS INT))"
 
 
 def merge(lake: Lake, values: str, *, sequence_by: Any = "seq", **more: Any) -> TableReport:
-    sql = f"SELECT * FROM VALUES {values} AS t(id, v, seq)"
+    sql = f"SELECT id, CAST(v AS STRING) AS v, CAST(seq AS INT) AS seq FROM VALUES {values} AS t(id, v, seq)"
     report = lake.table(transform("silver.t", sql, "merge", unique_key=("id",), sequence_by=sequence_by, **more))
     if report.error is None:
         rows = report.rows
@@ -68,7 +68,8 @@ def test_mixed_batch_is_counted_row_by_row(lake: Lake) -> None:
     assert counts(report.rows) == (2, 1, 1, 1, 1)
     assert report.plan == "merge"
     assert report.snapshot_id != head
-    assert lake.rows("SELECT _reasons[0], _raw FROM silver.t__quarantine") == [("id is NULL", '{"v":"x","seq":1}')]
+    rejected = lake.rows("SELECT _reasons, _raw FROM silver.t__quarantine")
+    assert rejected == [(["id is NULL, which a unique_key must not be"], '{"id":null,"v":"x","seq":1}')]
 
 
 def test_batch_that_changes_no_row_commits_nothing(lake: Lake) -> None:

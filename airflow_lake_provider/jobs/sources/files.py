@@ -20,8 +20,8 @@ _ANY_FOLDERS = "**"
 
 # Hadoop's FileStatus.toString(), the same in all its releases; S3A's adds the eTag.
 _STATUS = re.compile(
-    r"path=(?P<path>.*?); isDirectory=(?P<folder>true|false)(?:; length=(?P<size>\d+))?"
-    r".*?; modification_time=(?P<mtime>\d+);",
+    r"path=(?P<path>.*?); isDirectory=(?P<folder>true|false)"
+    r"(?:; length=(?P<size>\d+); replication=\d+; blocksize=\d+)?; modification_time=(?P<mtime>\d+);",
     re.DOTALL,
 )
 _ETAG = re.compile(r"\beTag='?([^\s;'}]+)", re.IGNORECASE)

@@ -1,0 +1,249 @@
+"""The contract: which columns a batch must have, of which types, and what each row must meet.
+
+Nothing runs here: the answer is one lazy select over the batch. What is wrong with the batch as a whole is an error;
+what is wrong with a row is a reason in that row.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.cast import Formats, cast, parse_type, shown
+from airflow_lake_provider.jobs.errors import ContractError
+from airflow_lake_provider.jobs.tables import literal, quoted_column
+from airflow_lake_provider.protocol import METADATA_COLUMNS, Column
+
+_INTERNAL = "_lake_"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch held against its contract.
+
+    ``df``: the contract's columns in its order with its types (without one: the batch's own), the metadata columns
+    that are there, then ``_lake_reasons`` (``array<string>``, empty for a good row) and ``_lake_raw`` (``string``: a
+    rejected row as JSON, or the text that did not parse; NULL for a good one).
+    ``left_out`` are further columns of the source, ``missing`` nullable ones of the contract that it lacks.
+    """
+
+    df: Any
+    left_out: Tuple[str, ...] = ()
+    missing: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A column of the batch; ``kind`` is its Spark type."""
+
+    name: str
+    kind: Any
+
+
+def apply_contract(
+    batch_df: Any,
+    *,
+    columns: Optional[Sequence[Column]],
+    unique_key: Sequence[str] = (),
+    sequence_by: Optional[str] = None,
+    formats: Optional[Formats] = None,
+    absent: Optional[Mapping[str, str]] = None,
+    left_out: Sequence[str] = (),
+    origin: str,
+    table: str,
+) -> Judged:
+    """Hold a batch against its contract. Columns meet by name, whatever their case.
+
+    :param batch_df: the batch; metadata columns, ``_lake_reasons`` and ``_lake_raw`` in it are kept.
+    :param columns: the contract; ``None`` takes the batch's own columns and types.
+    :param sequence_by: only seen to be there.
+    :param formats: how the source writes dates and times as text.
+    :param absent: columns of the contract that some file lacks, each with such a file.
+    :param left_out: further columns of the source that the reader has already left out.
+    :param origin: ``file`` or ``query``; a query must give every column.
+    :param table: for the errors.
+    :raises ContractError: a column is missing, is there twice, or is of a type that no value of which could fit; a
+        rule cannot be understood; ``unique_key`` or ``sequence_by`` names no column.
+    """
+    source, metadata = _columns_of(batch_df, columns, table)
+    if columns is None:
+        columns = [Column(name=name, type=kind.simpleString()) for name, kind in _typed(source, table)]
+        targets = [there.kind for there in source.values()]
+    else:
+        targets = [parse_type(column.type, where=f"{table}: the type of {column.name}") for column in columns]
+    wanted = {column.name.lower() for column in columns}
+    missing = _missing(columns, source, absent or {}, origin, table)
+    _require_names([*unique_key, *([sequence_by] if sequence_by else [])], wanted | set(metadata), columns, table)
+
+    stage = _cast_stage(batch_df, columns, targets, source, metadata, formats or Formats(), table)
+    reasons = _reasons(stage, columns, {name.lower() for name in unique_key}, table)
+    kept = [*(column.name for column in columns), *metadata.values()]
+    further = [there.name for name, there in source.items() if name not in wanted]
+    return Judged(
+        df=_final(stage, reasons, kept, list(source.values())),
+        left_out=tuple(dict.fromkeys([*further, *left_out])),
+        missing=tuple(missing),
+    )
+
+
+def _columns_of(df: Any, columns: Optional[Sequence[Column]], table: str) -> Tuple[Dict[str, _Source], Dict[str, str]]:
+    """Return the batch's data columns and its metadata columns, both by lower-case name."""
+    declared = {column.name.lower() for column in columns or ()}
+    source: Dict[str, _Source] = {}
+    metadata: Dict[str, str] = {}
+    for field in df.schema.fields:
+        key = field.name.lower()
+        if field.name in (RAW, REASONS):
+            continue
+        if key.startswith(_INTERNAL):
+            raise ContractError(f"{table}: column {field.name}: names that begin with {_INTERNAL} are the job's own")
+        if key in source or key in metadata:
+            raise ContractError(f"{table}: the batch has two columns {field.name}; give one of them another name")
+        if key in METADATA_COLUMNS and key not in declared:
+            metadata[key] = field.name
+        else:
+            source[key] = _Source(field.name, field.dataType)
+    ordered = {name: metadata[name] for name in METADATA_COLUMNS if name in metadata}
+    return source, ordered
+
+
+def _typed(source: Mapping[str, _Source], table: str) -> List[Tuple[str, Any]]:
+    for there in source.values():
+        if there.kind.simpleString() == "void":
+            raise ContractError(
+                f"{table}: column {there.name} is NULL in every row and has no type; "
+                f"write CAST(NULL AS ...) AS {there.name}, or declare it in columns"
+            )
+    return [(there.name, there.kind) for there in source.values()]
+
+
+def _missing(
+    columns: Sequence[Column], source: Mapping[str, _Source], absent: Mapping[str, str], origin: str, table: str
+) -> List[str]:
+    somewhere = {name.lower(): file for name, file in absent.items()}
+    missing = [column for column in columns if column.name.lower() not in source or column.name.lower() in somewhere]
+    fatal = missing if origin == "query" else [column for column in missing if not column.nullable]
+    if not fatal:
+        return [column.name for column in missing]
+    names = ", ".join(column.name for column in fatal)
+    plural = "columns" if len(fatal) > 1 else "column"
+    there = ", ".join([column.name for column in source.values()][:20]) or "nothing"
+    if origin == "query":
+        raise ContractError(f"{table}: the query does not give the {plural} {names} of the contract; it gives {there}")
+    file = somewhere.get(fatal[0].name.lower())
+    place = f"the file {file} does not have" if file else "the files do not have"
+    raise ContractError(
+        f"{table}: {place} the {plural} {names}, which the contract does not let be NULL; there: {there}"
+    )
+
+
+def _require_names(names: Sequence[str], there: "set[str]", columns: Sequence[Column], table: str) -> None:
+    for name in names:
+        if name.lower() not in there:
+            have = ", ".join(column.name for column in columns)
+            raise ContractError(f"{table}: there is no column {name} to be a key or a sequence; there are: {have}")
+
+
+def _cast_stage(
+    df: Any,
+    columns: Sequence[Column],
+    targets: Sequence[Any],
+    source: Mapping[str, _Source],
+    metadata: Mapping[str, str],
+    formats: Formats,
+    table: str,
+) -> Any:
+    """Select the typed columns under their names, ``_lake_bad_<n>`` where a value may not fit, and the originals."""
+    selected = []
+    for n, (column, target) in enumerate(zip(columns, targets)):
+        there = source.get(column.name.lower())
+        if there is None:
+            selected.append(f"CAST(NULL AS {target.simpleString()}) AS {quoted_column(column.name)}")
+            continue
+        original = quoted_column(there.name)
+        how = cast(original, source=there.kind, target=target, formats=formats, where=f"{table}: {column.name}")
+        selected.append(f"{how.value} AS {quoted_column(column.name)}")
+        if how.bad:
+            start = literal(f"{column.name}: '")
+            end = literal(f"' is not {_article(column.type)}")
+            reason = f"concat({start}, {shown(original, there.kind)}, {end})"
+            selected.append(f"CASE WHEN {how.bad} THEN {reason} END AS {_INTERNAL}bad_{n}")
+    selected += [quoted_column(name) for name in metadata.values()]
+    selected += [f"{quoted_column(there.name)} AS {_INTERNAL}in_{n}" for n, there in enumerate(source.values())]
+    selected.append(f"{REASONS} AS {_INTERNAL}read" if REASONS in df.columns else f"array() AS {_INTERNAL}read")
+    selected.append(f"{RAW} AS {_INTERNAL}text" if RAW in df.columns else f"CAST(NULL AS STRING) AS {_INTERNAL}text")
+    return df.selectExpr(*selected)
+
+
+def _article(kind: str) -> str:
+    kind = kind if len(kind) <= 60 else kind[:60] + "…"
+    return ("an " if kind[:1].lower() in "aeiou" else "a ") + kind
+
+
+def _reasons(stage: Any, columns: Sequence[Column], keys: "set[str]", table: str) -> List[Any]:
+    """Return one expression for each thing that a row can have wrong; it is NULL where the row has not."""
+    from pyspark.sql import functions as F
+
+    reasons: List[Any] = []
+    for n, column in enumerate(columns):
+        value, bad = F.col(quoted_column(column.name)), f"{_INTERNAL}bad_{n}"
+        fits = F.lit(True)
+        if bad in stage.columns:
+            reasons.append(F.col(bad))
+            fits = F.col(bad).isNull()
+        if not column.nullable:
+            reasons.append(F.when(value.isNull() & fits, F.lit(f"{column.name} is NULL")))
+        elif column.name.lower() in keys:
+            text = f"{column.name} is NULL, which a unique_key must not be"
+            reasons.append(F.when(value.isNull() & fits, F.lit(text)))
+        if column.rule:
+            rule = _rule(stage, column, table)
+            reasons.append(F.when(~rule, F.lit(f"rule of {column.name} failed: {' '.join(column.rule.split())}")))
+    return reasons
+
+
+def _rule(stage: Any, column: Column, table: str) -> Any:
+    from pyspark.errors import AnalysisException, ParseException
+    from pyspark.sql import functions as F
+
+    predicate = column.rule or "true"
+    text = " ".join(predicate.split())
+    try:
+        # Beside another column an aggregate is refused, which would judge the batch and not the row.
+        rule = F.expr(predicate)
+        kind = stage.select(F.col(quoted_column(column.name)), rule.alias("_lake_rule")).schema["_lake_rule"].dataType
+    except (AnalysisException, ParseException) as exc:
+        detail = re.sub(r"\s+", " ", str(exc).split(";")[0].split("== SQL")[0]).strip()
+        raise ContractError(f"{table}: the rule of {column.name} cannot be understood: {text}: {detail}") from exc
+    if kind.simpleString() != "boolean":
+        raise ContractError(f"{table}: the rule of {column.name} gives a {kind.simpleString()}, not a boolean: {text}")
+    return rule
+
+
+def _final(stage: Any, reasons: Sequence[Any], kept: Sequence[str], source: Sequence[_Source]) -> Any:
+    from pyspark.sql import functions as F
+
+    read = F.size(f"{_INTERNAL}read") > 0
+    found = F.array().cast("array<string>")
+    if reasons:
+        # Almost all rows are good: the array is built only where some reason is there.
+        some = reasons[0].isNotNull()
+        for reason in reasons[1:]:
+            some = some | reason.isNotNull()
+        found = F.when(some, F.filter(F.array(*reasons), lambda reason: reason.isNotNull())).otherwise(found)
+    names = [quoted_column(name) for name in kept]
+    originals = [f"{_INTERNAL}in_{n}" for n in range(len(source))]
+    judged = stage.select(
+        *names,
+        *originals,
+        f"{_INTERNAL}text",
+        F.when(read, F.col(f"{_INTERNAL}read")).otherwise(found).alias(REASONS),
+    )
+    row = F.lit("{}")
+    if source:
+        fields = [F.col(f"{_INTERNAL}in_{n}").alias(there.name) for n, there in enumerate(source)]
+        row = F.to_json(F.struct(*fields), {"ignoreNullFields": "false"})
+    raw = F.when(F.size(REASONS) > 0, F.coalesce(F.col(f"{_INTERNAL}text"), row))
+    return judged.select(*names, REASONS, raw.alias(RAW))

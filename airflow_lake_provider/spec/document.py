@@ -49,6 +49,7 @@ class Node:
     :param text: of a scalar, as written (unescaped).
     :param items: of a list.
     :param entries: of a mapping, key text to (key, value), merge keys resolved.
+    :param is_spoilt: the YAML of the value is wrong (which is said already), so nobody can tell what was meant.
     """
 
     kind: str
@@ -60,14 +61,19 @@ class Node:
     style: str | None = None
     items: list[Node] = field(default_factory=list)
     entries: dict[str, tuple[Node, Node]] = field(default_factory=dict)
+    is_spoilt: bool = False
 
     def plain(self) -> Any:
-        """Return the value as text, numbers, lists and dicts."""
+        """Return the value as text, numbers, lists and dicts, without entries whose value is spoilt."""
         if self.kind == MAPPING:
-            return {key: value.plain() for key, (_, value) in self.entries.items()}
+            return {key: value.plain() for key, (_, value) in self.entries.items() if not value.is_spoilt}
         if self.kind == LIST:
             return [item.plain() for item in self.items]
         return self.value
+
+    def spoilt_keys(self) -> set[str]:
+        """Return the keys that :meth:`plain` leaves out."""
+        return {key for key, (_, value) in self.entries.items() if value.is_spoilt}
 
     def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
         """Yield all nodes below and this one, with their paths."""
@@ -173,7 +179,8 @@ class _Composer:
         if depth > MAX_DEPTH:
             self.fault(start, end, "too-deep", f"values are nested deeper than {MAX_DEPTH} levels")
             raise _Stop
-        if event.tag is not None and event.tag not in _STANDARD_TAGS and event.tag != "!":
+        is_foreign = event.tag is not None and event.tag not in _STANDARD_TAGS and event.tag != "!"
+        if is_foreign:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.fault(
                 start,
@@ -188,6 +195,7 @@ class _Composer:
             node = self.sequence(start, depth)
         else:
             node = self.mapping(start, depth)
+        node.is_spoilt = is_foreign
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         return node

@@ -258,7 +258,7 @@ def _one_select(statements: list[Any], text: str) -> Any:
     if not isinstance(first, exp.Query) or isinstance(first, exp.Table | exp.Values):
         word = re.match(r"\s*(?:--.*\n\s*|/\*.*?\*/\s*)*(\w*)", text)
         start, end = word.span(1) if word else (0, 1)
-        raise SqlError(f"the SQL is a {(text[start:end] or first.key).upper()}", "expected one SELECT", start, end)
+        raise SqlError(f"`{text[start:end] or first.key}` is not a SELECT", "expected one SELECT", start, end)
     if len(statements) > 1:
         at = text.find(";")
         raise SqlError(f"there are {len(statements)} statements", "expected one SELECT", at, at + 1)

@@ -120,7 +120,8 @@ class _Reading:
         places: dict[tuple[str, ...], Place] = {
             (): Place((*keys_of(PipelineKeys), "defaults", "tables"), PIPELINE_LATER)
         }
-        keys, broken, problems = validate(PipelineKeys, own, places=places, what="the pipeline")
+        spoilt = self.root.spoilt_keys()
+        keys, broken, problems = validate(PipelineKeys, own, places=places, what="the pipeline", spoilt=spoilt)
         self.add(*problems)
         for key, advice in (("pipeline", "the DAG's name"), ("tables", "at least one table")):
             if key not in plain and key not in broken:
@@ -188,7 +189,9 @@ class _Reading:
             message = f"the table `{name}` is {show(node.plain())}"
             self.add(Problem(path, "wrong-type", message, hint, at_key=node.value is None))
             return False
-        spec, broken, problems = validate(TableSpec, node.plain(), places=TABLE_PLACES, what=f"table `{name}`")
+        spec, broken, problems = validate(
+            TableSpec, node.plain(), places=TABLE_PLACES, what=f"table `{name}`", spoilt=node.spoilt_keys()
+        )
         self.add(*(problem.below(*path) for problem in problems))
         if spec is None:
             return False
@@ -245,7 +248,7 @@ class _Reading:
         for name in self.tables:
             kept = self.quarantine_of(name)
             other = owners.setdefault(kept.lower(), name)
-            if other != name:
+            if other.lower() != name.lower():
                 message = f"`{name}` and `{other}` would share the quarantine table `{kept}`"
                 path = ("tables", name, "quarantine", "table")
                 self.add(Problem(path, "quarantine", message, "expected one for each table"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from airflow_lake_provider.spec.lineage import TableName
-from airflow_lake_provider.spec.problem import did_you_mean
 from airflow_lake_provider.spec.project import Project
 
 _METADATA_TABLES = frozenset({
@@ -17,6 +17,9 @@ _METADATA_TABLES = frozenset({
     "position_deletes", "changes",
 })  # fmt: skip
 _FILE_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "binaryfile", "delta", "iceberg"})
+
+
+_ALIKE = 0.7
 
 
 class KnownTables:
@@ -49,20 +52,35 @@ class KnownTables:
                     return known[candidate]
         return None
 
-    def unknown(self, name: TableName) -> tuple[str, str]:
-        """Return message and hint for a name that is no table."""
+    def unknown(self, name: TableName, *, reader: str) -> tuple[str, str]:
+        """Return message and hint for a name that is no table.
+
+        :param reader: the table whose query it stands in; it is never what was meant.
+        """
         shown = ".".join(name.parts)
         if len(name.parts) == 2 and name.parts[0].lower() in _FILE_FORMATS and re.search(r"[/*.:]", name.parts[1]):
             return f"`{shown}` is a file", "Take files in with `ingest`, and read that table."
-        names = {**self._elsewhere, **self._own}
+        near = self._nearest(name.parts[-2:], reader)
+        guess = f"did you mean `{near}`?" if near else ""
         if len(name.parts) == 1:
-            same = sorted(known for known in names.values() if known.lower().endswith(f".{shown.lower()}"))
-            guess = f"did you mean `{same[0]}`?" if same else did_you_mean(shown, names.values())
             hint = "expected `layer.name`, or a CTE of the query"
             return f"`{shown}` is not a table's full name", f"{hint}\n{guess}".strip()
-        guess = did_you_mean(shown, names.values())
         hint = "expected a table of this spec, of another spec in the project, or of `external`"
         return f"there is no table `{shown}`", f"{hint}\n{guess}".strip()
+
+    def _nearest(self, parts: tuple[str, ...], reader: str) -> str | None:
+        """Return the table whose own name is most like it; of several, the one in the most likely layer."""
+        known = {**self._elsewhere, **self._own}
+        known.pop(reader.lower(), None)
+
+        def likeness(candidate: str) -> tuple[float, float, str]:
+            layer, _, word = candidate.partition(".")
+            names = difflib.SequenceMatcher(None, word, parts[-1].lower()).ratio()
+            layers = difflib.SequenceMatcher(None, layer, parts[0].lower()).ratio()
+            return names, layers, candidate
+
+        best = max((likeness(candidate) for candidate in known), default=None)
+        return known[best[2]] if best is not None and best[0] >= _ALIKE else None
 
     def _candidates(self, parts: tuple[str, ...]) -> Iterator[str]:
         """Yield what the parts may mean as ``layer.name``, the plainest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,9 +80,7 @@ def expected_one_of(word: str, known: Iterable[str]) -> str:
     return f"{listed}; {guess}" if guess else listed
 
 
-def problems_of(
-    error: ValidationError, *, what: str, known: dict[type, tuple[str, ...]] | None = None
-) -> list[Problem]:
+def problems_of(error: ValidationError, *, what: str) -> list[Problem]:
     """Turn pydantic's errors into problems in our words.
 
     :param what: what is being read, for the messages about keys (``table `silver.flights```).
@@ -117,6 +116,14 @@ def _problem(entry: Any, what: str) -> Problem:
         if kind == "string_type" and isinstance(entry["input"], int | float):
             hint += "; quote it"
         return Problem(path, "wrong-type", f"`{name}` is {show(entry['input'])}", hint)
+    if kind == "literal_error":
+        words = re.findall(r"'([^']*)'", context["expected"])
+        hint = expected_one_of(str(entry["input"]), words)
+        return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", hint)
+    if kind == "greater_than_equal":
+        return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected at least {context['ge']}")
+    if kind == "too_short":
+        return Problem(path, "wrong-value", f"`{name}` is empty", f"expected at least {context['min_length']} of it")
     message = entry["msg"].removeprefix("Input should be ")
     return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected {message}")
 

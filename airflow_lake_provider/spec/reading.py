@@ -21,16 +21,23 @@ from airflow_lake_provider.spec.source import Source, read_source
 
 M = TypeVar("M", bound=BaseModel)
 
+_MEANT = re.compile(r"did you mean `(\w+)`")
 _VARIABLE = re.compile(r"(?<!\$)\$\{[^}]*\}?")
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a mapping of the language takes: its keys, and those that come later with what to do until then."""
+    """What a mapping of the language takes.
+
+    :param later: keys that are not built yet, with what to do until then.
+    :param what: how messages call the mapping.
+    :param others: keys that it takes too, too many to list.
+    """
 
     keys: tuple[str, ...]
     later: Mapping[str, str] = field(default_factory=dict)
     what: str = ""
+    others: str = ""
 
 
 def locate(problem: Problem, root: Node) -> Diagnostic:
@@ -105,27 +112,47 @@ def variables_in(text: str, path: KeyPath) -> Iterable[Problem]:
 
 
 def validate(
-    model: type[M], plain: Mapping[str, Any], *, places: Mapping[tuple[str, ...], Place], what: str
+    model: type[M],
+    plain: Mapping[str, Any],
+    *,
+    places: Mapping[tuple[str, ...], Place],
+    what: str,
+    spoilt: Iterable[str] = (),
 ) -> tuple[M | None, set[str], list[Problem]]:
     """Validate a mapping by a model; where parts are wrong, read the rest without them.
 
     :param places: the mappings of the language inside this one, by path (``*`` stands for any name).
+    :param spoilt: keys that are not in ``plain`` because their YAML is wrong.
     :return: the model (``None`` when nothing can be made of it), the keys that were wrong, the problems.
     """
     problems: list[Problem] = []
-    broken: set[str] = set()
+    broken = set(spoilt)
     rest = dict(plain)
     for _ in range(3):
         try:
             return model.model_validate(rest), broken, problems
         except ValidationError as exc:
-            found = [_explain(problem, places, what) for problem in problems_of(exc, what=what)]
+            found = _less_misspelt([_explain(problem, places, what) for problem in problems_of(exc, what=what)])
         problems.extend(found)
         if any(not problem.path for problem in found):
             break
         for problem in found:
             broken |= _drop(rest, problem)
     return None, broken, problems
+
+
+def _less_misspelt(problems: list[Problem]) -> list[Problem]:
+    """Leave out keys that are missing because they are misspelt: that is said once."""
+    misspelt = {
+        (problem.path[:-1], meant[1])
+        for problem in problems
+        if problem.code == "unknown-key" and (meant := _MEANT.search(problem.hint))
+    }
+    return [
+        problem
+        for problem in problems
+        if problem.code != "missing-key" or (problem.path, problem.hint.split("`")[1]) not in misspelt
+    ]
 
 
 def _drop(rest: dict[str, Any], problem: Problem) -> set[str]:
@@ -135,7 +162,7 @@ def _drop(rest: dict[str, Any], problem: Problem) -> set[str]:
         rest[key] = {name: value for name, value in rest[key].items() if name != problem.path[1]}
         return {key}
     rest.pop(key, None)
-    meant = re.search(r"did you mean `(\w+)`", problem.hint)
+    meant = _MEANT.search(problem.hint)
     return {key, meant[1]} if meant else {key}
 
 
@@ -153,11 +180,10 @@ def _explain(problem: Problem, places: Mapping[tuple[str, ...], Place], what: st
             return problem
         if key in place.later:
             advice = place.later[key]
-            hint = f"Leave it out; {advice}." if advice else "Leave it out."
+            hint = f"Leave it out; until then {advice}." if advice else "Leave it out."
             return replace(problem, code="not-supported-yet", message=f"`{key}` is not supported yet", hint=hint)
-        known = [*place.keys, *place.later]
-        guess = did_you_mean(key, known)
-        hint = expected_one_of(key, place.keys).partition("; did")[0]
+        guess = did_you_mean(key, [*place.keys, *place.later, *words.TASK_ARGUMENTS * bool(place.others)])
+        hint = expected_one_of("", place.keys) + (f", or {place.others}" if place.others else "")
         return replace(problem, message=f"unknown key `{key}` in {inside}", hint=f"{hint}\n{guess}".strip())
     return problem
 
@@ -174,14 +200,20 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(model.model_fields)
 
 
+_TABLE_KEYS = (
+    "ingest", "sql", "sql_file", "description", "tags", "columns", "unique_key", "partition_by", "write", "checks",
+    "quarantine", "properties", "depends_on", "engine", "spark_conf",
+)  # fmt: skip
+_TASK_ARGUMENTS = "an argument of Airflow's tasks such as `retries` or `pool`"
+
 TABLE_PLACES: dict[tuple[str, ...], Place] = {
-    (): Place(keys_of(words.TableSpec), words.TABLE_LATER),
+    (): Place(_TABLE_KEYS, words.TABLE_LATER, others=_TASK_ARGUMENTS),
     ("ingest",): Place(keys_of(words.IngestSpec), dict.fromkeys(words.INGEST_LATER, ""), "`ingest`"),
     ("write",): Place(keys_of(words.WriteSpec), dict.fromkeys(words.WRITE_LATER, ""), "`write`"),
     ("quarantine",): Place(("table", "max"), {}, "`quarantine`"),
     ("columns", "*"): Place(keys_of(words.ColumnSpec), {}, "a column"),
 }
-DEFAULT_PLACES = {**TABLE_PLACES, (): Place(keys_of(words.DefaultKeys), words.TABLE_LATER)}
+DEFAULT_PLACES = {**TABLE_PLACES, (): Place(_TABLE_KEYS[3:], words.TABLE_LATER, others=_TASK_ARGUMENTS)}
 
 
 def read_lake_yaml(path: Path) -> lake.LakeKeys:

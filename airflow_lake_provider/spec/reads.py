@@ -97,7 +97,7 @@ class Reads:
     def _use(self, table: str, name: TableName, at: At, *, in_check: bool = False) -> None:
         found = self._known.resolve(name)
         if found is None:
-            self._wrong(at(name.start, name.end), "unknown-table", *self._known.unknown(name))
+            self._wrong(at(name.start, name.end), "unknown-table", *self._known.unknown(name, reader=table))
             return
         owner = self._known.owner(found)
         if owner == table:

@@ -61,7 +61,7 @@ def table_problems(
     yield from _source_problems(spec, broken)
     if spec.ingest is not None:
         yield from _ingest_problems(spec.ingest)
-    yield from _column_problems(spec)
+    yield from _column_problems(spec, broken)
     yield from _write_problems(table, spec, broken, is_of_interval)
     yield from _contract_problems(spec, broken)
     for number, check in enumerate(spec.checks or ()):
@@ -108,11 +108,11 @@ def _ingest_problems(ingest: IngestSpec) -> Iterator[Problem]:
         yield Problem(("ingest", "files"), "format", "the files' ending does not tell their format", hint)
 
 
-def _column_problems(spec: TableSpec) -> Iterator[Problem]:
+def _column_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
     columns = spec.columns
     if columns is None:
         return
-    if not columns:
+    if not columns and "columns" not in broken:
         yield Problem(
             ("columns",), "wrong-value", "`columns` is empty", "expected `name: type`, or leave `columns` out"
         )
@@ -165,6 +165,10 @@ def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_
             message = f"the layer `{layer}` has no way to write of its own, and the table has no `write`"
             yield Problem((), "missing-key", message, f"{hint}; {guess}" if guess else hint, at_key=True)
         return
+    near = nearest(layer_of(table), LAYERS)
+    if near is not None and layer_of(table).lower() not in LAYERS:
+        message = f"the layer `{layer_of(table)}` is not built in"
+        yield warning((), "layer", message, f"did you mean `{near}`?", at_key=True)
     where: Path = ("write",) if spec.write is not None else ()
     if strategy == "merge" and not spec.unique_key and not {"unique_key", "write"} & set(broken):
         if spec.write is None:
@@ -263,7 +267,3 @@ def name_warnings(table: str) -> Iterator[Problem]:
             f"advised: `{table.lower()}`, for some catalogs fold case",
             at_key=True,
         )
-    layer = layer_of(table)
-    guess = nearest(layer, LAYERS)
-    if guess is not None and layer.lower() not in LAYERS:
-        yield warning((), "layer", f"the layer `{layer}` is not built in", f"did you mean `{guess}`?", at_key=True)

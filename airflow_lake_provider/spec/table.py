@@ -235,7 +235,7 @@ class TableSpec(DefaultKeys):
 TABLE_LATER = {
     "python": "use `sql`, `sql_file` or `ingest`",
     "incremental": "use an interval template in the query, or `write: merge`",
-    "on_schema_change": "a table whose schema differs from its contract fails",
+    "on_schema_change": "a schema that differs from the contract fails the run",
     "resource_profile": "set `spark_conf`",
     "engine_options": "set `spark_conf`",
 }

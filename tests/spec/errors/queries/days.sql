@@ -1,0 +1,5 @@
+-- Flights per day: 'not a quote', {{ not read }}
+SELECT day, count(*) AS flights
+FROM bronze.fligths
+WHERE day >= '${day}' AND day < '{{ ds }}'
+GROUP BY day

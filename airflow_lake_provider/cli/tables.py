@@ -1,0 +1,118 @@
+"""``lake tables``: what is published."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from airflow_lake_provider.cli.catalog import pyiceberg_properties
+from airflow_lake_provider.cli.options import (
+    environment_option,
+    examples,
+    json_option,
+    print_json,
+    project_option,
+    readable_path,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from airflow_lake_provider.protocol import Catalog
+
+
+@click.command(
+    short_help="Show the published tables with rows, files and snapshots.",
+    epilog=examples("lake tables", "lake tables dag_specs/orders.yaml --json"),
+)
+@click.argument("spec", required=False, type=click.Path(path_type=Path), callback=readable_path)
+@environment_option
+@project_option
+@json_option
+def tables(spec: Path | None, environment: str | None, project_folder: Path | None, as_json: bool) -> None:
+    """Show all tables of the environment's catalog, or those of SPEC that exist, by Iceberg's own counts."""
+    from airflow_lake_provider.plan import plan_pipeline
+    from airflow_lake_provider.spec import load_project
+
+    if spec is None or spec.is_dir():
+        project = load_project(project_folder or spec or Path.cwd())
+        catalog, names = project.environment(environment).catalog, None
+    else:
+        known = load_project(project_folder) if project_folder is not None else None
+        plan = plan_pipeline(spec, project=known, environment=environment)
+        catalog, names = plan.environment.catalog, {table.table for table in plan.tables}
+    entries = [entry for entry in table_entries(catalog) if names is None or entry["table"] in names]
+    if as_json:
+        print_json(entries)
+        return
+    if not entries:
+        click.echo(f"The catalog {catalog.name!r} has no tables yet.", err=True)
+        return
+    _print(entries)
+
+
+def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
+    """Return one entry per table of a catalog, sorted by name; none for an embedded catalog that is not there yet.
+
+    Counts are those of the current snapshot's summary, ``None`` where it has none.
+    """
+    if catalog.type == "sqlite" and not Path(catalog.properties["path"]).exists():
+        return []
+    return sorted((_entry(name, table) for name, table in _loaded(catalog)), key=lambda entry: entry["table"])
+
+
+def _loaded(catalog: Catalog) -> Iterator[tuple[str, Table]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pyiceberg.catalog import load_catalog
+        from pyiceberg.exceptions import NoSuchTableError
+
+        opened = load_catalog(catalog.name, **pyiceberg_properties(catalog))
+        for namespace in opened.list_namespaces():
+            for identifier in opened.list_tables(namespace):
+                try:
+                    yield ".".join(identifier), opened.load_table(identifier)
+                except NoSuchTableError:  # dropped in this moment, or no Iceberg table
+                    continue
+
+
+def _entry(name: str, table: Table) -> dict[str, Any]:
+    snapshot = table.current_snapshot()
+    summary = snapshot.summary if snapshot is not None else None
+
+    def count(key: str) -> int | None:
+        value = summary[key] if summary is not None and key in summary.additional_properties else None
+        return int(value) if value is not None else None
+
+    updated = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat() if snapshot is not None else None
+    return {
+        "table": name,
+        "rows": count("total-records"),
+        "files": count("total-data-files"),
+        "bytes": count("total-files-size"),
+        "snapshot_id": snapshot.snapshot_id if snapshot is not None else None,
+        "updated_at": updated,
+        "location": table.location(),
+    }
+
+
+def _print(entries: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(box=None, padding=(0, 2, 0, 0))
+    grid.add_column("table")
+    for heading in ("rows", "files", "bytes", "snapshot", "updated"):
+        grid.add_column(heading, justify="right")
+    for entry in entries:
+        counts = ["" if entry[key] is None else f"{entry[key]:,}" for key in ("rows", "files", "bytes")]
+        updated = (entry["updated_at"] or "")[:19].replace("T", " ")
+        grid.add_row(entry["table"], *counts, str(entry["snapshot_id"] or ""), updated)
+    console = Console()
+    # Names and ids are to be copied: where there is no terminal, no width may cut them.
+    console.print(grid, soft_wrap=not console.is_terminal) if console.is_terminal else Console(width=200).print(grid)

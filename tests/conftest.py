@@ -1,4 +1,4 @@
-"""An Airflow of the tests' own, and the data plane's Python. Both environments load this file: no heavy imports here."""
+"""An Airflow of the tests' own, and the data plane's Python. Both environments load this file: no heavy import."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def migrated_database(pytestconfig: pytest.Config) -> Path:
-    """Return an empty metadata database of this Airflow version; to be copied. Made once per checkout, it takes 20 s."""
+    """Return an empty metadata database of this Airflow version, to be copied; making it takes 20 seconds, once."""
     from airflow import __version__
 
     kept = pytestconfig.cache.mkdir("airflow") / f"airflow-{__version__}.db"

@@ -95,6 +95,9 @@ def check_problems(check: Any) -> Iterator[Problem]:
         yield from _value_problems(text, body)
         return
     yield from _own_key_problems(text, body)
+    if text.strip().lower() == "failed rows" and not {"fail condition", "fail query"} & set(body):
+        hint = "expected `fail condition` (a predicate) or `fail query` (a SELECT of the failed rows)"
+        yield Problem((text,), "check", "`failed rows` does not say which rows fail", hint, at_key=True)
 
 
 def _own_key_problems(text: str, body: Mapping[str, Any]) -> Iterator[Problem]:

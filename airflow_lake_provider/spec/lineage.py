@@ -46,7 +46,7 @@ class Query:
     """What there is to know of a SELECT.
 
     :param tables: each naming of a table, in the order of the text; CTEs and table functions are none.
-    :param readable: false where a template decides what is read; ``tables`` is empty then.
+    :param readable: false where something else than the text decides what is read; ``tables`` is empty then.
     :param deterministic: false where the text uses the clock or chance.
     """
 
@@ -89,8 +89,10 @@ def read_query(sql: str) -> Query:
             statements = _parse(blanked)
         except SqlError:
             raise exc from None
-    found = tuple(_tables(_one_select(statements, masked.text)))
-    if any(_PLACEHOLDER.search(part) for name in found for part in name.parts):
+    select = _one_select(statements, masked.text)
+    found = tuple(_tables(select))
+    is_hidden = _has_computed_table(select) or any(_PLACEHOLDER.search(part) for name in found for part in name.parts)
+    if is_hidden:
         return Query((), readable=False, deterministic=deterministic)
     return Query(found, deterministic=deterministic)
 
@@ -122,7 +124,8 @@ def read_predicate(sql: str) -> list[tuple[str, int, int]]:
         raise SqlError(exc.message, exc.hint, max(exc.start - len(prefix), 0), max(exc.end - len(prefix), 0)) from None
     select = statements[0] if len(statements) == 1 else None
     whole = "expected one condition on the row's columns, such as `price >= 0`"
-    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or select.args.get("from_"):
+    clauses = {key for key, value in select.args.items() if value} if select is not None else set()
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or clauses != {"expressions"}:
         raise SqlError("the rule is not one condition", whole, 0, len(sql))
     condition = select.expressions[0]
     for kind, what in (
@@ -215,7 +218,8 @@ def _parse(sql: str) -> list[Any]:
     # sqlglot's warning about statements that it takes as they are: they are refused below.
     logging.getLogger("sqlglot").addFilter(_no_commands)
     try:
-        return [statement for statement in sqlglot.parse(sql, dialect="spark") if statement is not None]
+        statements = sqlglot.parse(sql, dialect="spark")
+        return [each for each in statements if each is not None and not isinstance(each, sqlglot.exp.Semicolon)]
     except ParseError as exc:
         first: dict[str, Any] = exc.errors[0] if exc.errors else {}
         start, end = _place(sql, first)
@@ -244,7 +248,7 @@ def _place(sql: str, error: dict[str, Any]) -> tuple[int, int]:
 def _message(error: dict[str, Any], word: str) -> str:
     description = re.sub(r" but got <Token .*>$", "", str(error.get("description", "")), flags=re.DOTALL)
     near = f" at `{word}`" if word.strip() else ""
-    if not description or description.startswith("Invalid expression"):
+    if not description or description.startswith("Invalid expression") or "<class" in description:
         return f"the SQL does not parse{near}"
     return f"the SQL does not parse{near}: {description[0].lower()}{description[1:]}"
 
@@ -256,9 +260,10 @@ def _one_select(statements: list[Any], text: str) -> Any:
         raise SqlError("there is no SQL here", "expected one SELECT", 0, len(text))
     first = statements[0]
     if not isinstance(first, exp.Query) or isinstance(first, exp.Table | exp.Values):
-        word = re.match(r"\s*(?:--.*\n\s*|/\*.*?\*/\s*)*(\w*)", text)
-        start, end = word.span(1) if word else (0, 1)
-        raise SqlError(f"`{text[start:end] or first.key}` is not a SELECT", "expected one SELECT", start, end)
+        verb = first.this if isinstance(first, exp.Command) else first.key
+        word = re.search(rf"\b{re.escape(str(verb))}\b", text, re.IGNORECASE) or re.search(r"\w+", text)
+        start, end = word.span() if word else (0, 1)
+        raise SqlError(f"`{text[start:end]}` is not a SELECT", "expected one SELECT", start, end)
     if len(statements) > 1:
         at = text.find(";")
         raise SqlError(f"there are {len(statements)} statements", "expected one SELECT", at, at + 1)
@@ -274,7 +279,7 @@ def _tables(select: Any) -> Iterator[TableName]:
     found = []
     for table in select.find_all(exp.Table):
         identifiers = [part for part in table.parts if isinstance(part, exp.Identifier)]
-        if not identifiers or not isinstance(table.this, exp.Identifier | exp.Dot):
+        if not identifiers or not isinstance(table.this, exp.Identifier | exp.Dot) or table.find_ancestor(exp.Hint):
             continue
         names = tuple(identifier.name for identifier in identifiers)
         if len(names) == 1 and names[0].lower() in _visible_ctes(table):
@@ -284,6 +289,14 @@ def _tables(select: Any) -> Iterator[TableName]:
         end = max((place[1] for place in places), default=start + 1)
         found.append(TableName(names, start, end))
     yield from sorted(found, key=lambda name: name.start)
+
+
+def _has_computed_table(select: Any) -> bool:
+    """Whether a table is named by an expression, as ``IDENTIFIER('silver.' || 'flights')`` does."""
+    from sqlglot import exp
+
+    functions = [table.this for table in select.find_all(exp.Table) if isinstance(table.this, exp.Func)]
+    return any(function.name.lower() in ("identifier", "table", "stream") for function in functions)
 
 
 def _visible_ctes(node: Any) -> set[str]:

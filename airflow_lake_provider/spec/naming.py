@@ -64,6 +64,8 @@ class KnownTables:
         guess = f"did you mean `{near}`?" if near else ""
         if len(name.parts) == 1:
             hint = "expected `layer.name`, or a CTE of the query"
+            if "." in shown:
+                hint = "expected a quote around each part: " + ".".join(f"`{part}`" for part in shown.split("."))
             return f"`{shown}` is not a table's full name", f"{hint}\n{guess}".strip()
         hint = "expected a table of this spec, of another spec in the project, or of `external`"
         return f"there is no table `{shown}`", f"{hint}\n{guess}".strip()

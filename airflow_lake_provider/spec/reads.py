@@ -89,7 +89,7 @@ class Reads:
             self._wrong(at(exc.start, exc.end), "sql", exc.message, exc.hint)
             return
         if not query.readable and not names_inputs:
-            message = "the tables of this SQL cannot be read: a template decides what it says"
+            message = "the tables of this SQL cannot be read from its text"
             self._wrong(at(*_deciding(sql)), "unread-sql", message, "Name its tables in `depends_on`.")
         for name in query.tables:
             self._use(table, name, at, in_check=in_check)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,19 @@ def dags_folder() -> Iterator[Path]:
     folder.mkdir()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def load_dags(airflow_db: Path, dags_folder: Path) -> Callable[[], dict[str, Any]]:
+    """Return what parses the DAGs folder and gives its DAGs, ready for ``dag.test()``."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    def load() -> dict[str, Any]:
+        bag = DagBag(dag_folder=str(dags_folder))
+        assert bag.import_errors == {}
+        return dict(bag.dags)
+
+    return load
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def loaded_by(code: str) -> set[str]:
             id="the job library knows nothing of the control plane",
         ),
         pytest.param(
-            "import airflow_lake_provider.cli",
+            ALL_OF.format("airflow_lake_provider.cli"),
             {"airflow", "boto3", "pandas", "pyspark", "soda"},
             id="the command line starts without Airflow",
         ),

@@ -32,7 +32,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except (ProtocolError, OSError) as exc:
         print(f"lake: {exc}", file=sys.stderr, flush=True)
         return 2
-    return Application(request, store).run()
+    try:
+        return Application(request, store).run()
+    except Exception as exc:  # the report itself could not be written: the log is all that is left to say it
+        print(f"lake: the report cannot be written to {request.report_uri}: {exc}", file=sys.stderr, flush=True)
+        return 1
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Application:
             return self.run_in(spark)
         finally:
             reached("finished")
-            spark.stop()
+            _stop(spark)
 
     def run_in(self, spark: Any) -> int:
         """Run every table in a session that is there already, configured as ``session.session_conf`` says."""
@@ -120,6 +120,14 @@ class Application:
             error=error,
         )
         self._store.write(self._request.report_uri, to_json(report).encode("utf-8"))
+
+
+def _stop(spark: Any) -> None:
+    """End the session; where its JVM has died already, the report has said what there is to say."""
+    try:
+        spark.stop()
+    except Exception as exc:
+        say(f"the Spark session had ended before: {condense(str(exc))}")
 
 
 def _only_checks_failed(report: TableReport) -> bool:

@@ -103,7 +103,7 @@ def stage(
         description=f"Rows that {request.table} rejected",
         quarantine=Quarantine(enabled=False),
     )
-    table = ensure_table(spark, described, rows.schema, catalog=catalog, full_refresh=False)
+    table = ensure_table(spark, described, rows.schema, catalog=catalog)
     same = ["_raw", "_reasons", "_source_file"]
     there = spark.table(table.identifier).select(*[F.col(name).alias("there" + name) for name in same])
     on = F.lit(True)

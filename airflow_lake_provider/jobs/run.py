@@ -201,13 +201,7 @@ class TableRun:
         return deduplicate(batch, unique_key=self._write.unique_key, sequence_by=sequence, table=self._request.table)
 
     def _table_for(self, batch: Batch) -> IcebergTable:
-        return ensure_table(
-            self._spark,
-            self._request,
-            batch.good.schema,
-            catalog=self._job.catalog.name,
-            full_refresh=self._request.full_refresh,
-        )
+        return ensure_table(self._spark, self._request, batch.good.schema, catalog=self._job.catalog.name)
 
     def _write_and_publish(
         self, table: IcebergTable, ledger: Ledger, inputs: Inputs, batch: Batch, *, base: Optional[int]

@@ -18,8 +18,15 @@ _PROPERTIES = {
     "commit.retry.min-wait-ms": "50",
 }
 
+# A publish is three commits of metadata: without a limit each leaves a file for ever.
+_AT_CREATION = {
+    "format-version": "2",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
+}
 
-def ensure_table(spark: Any, request: TableRequest, schema: Any, *, catalog: str, full_refresh: bool) -> IcebergTable:
+
+def ensure_table(spark: Any, request: TableRequest, schema: Any, *, catalog: str) -> IcebergTable:
     """Create the table for rows of ``schema`` (a Spark ``StructType``), or see that the one that is there fits.
 
     Two processes may create the same table at once: the second finds the first one's.
@@ -65,7 +72,7 @@ def create_table_sql(request: TableRequest, schema: Any, identifier: str) -> str
         parts.append("PARTITIONED BY (" + ", ".join(partition_sql(word) for word in request.partition_by) + ")")
     if request.description:
         parts.append("COMMENT " + literal(request.description))
-    properties = {"format-version": "2", **_PROPERTIES, SINCE: "none", **_user_properties(request, comment=False)}
+    properties = {**_AT_CREATION, **_PROPERTIES, SINCE: "none", **_user_properties(request, comment=False)}
     parts.append("TBLPROPERTIES (" + ", ".join(f"{literal(k)}={literal(v)}" for k, v in properties.items()) + ")")
     return "\n".join(parts)
 

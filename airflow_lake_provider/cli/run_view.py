@@ -64,7 +64,7 @@ class _Lines:
         self.log = _logger(logging.StreamHandler(sys.stderr))
 
     def on_table(self, table: TableReport) -> None:
-        click.echo(f"{table.table}: {table.status} in {table.seconds:.1f} s", err=True)
+        """The job says so itself, in the log."""
 
     def show(self, document: Mapping[str, Any]) -> None:
         for entry in document["tables"]:

@@ -12,6 +12,7 @@ PROGRESS_SECONDS = 10.0
 """At most one progress line in this time reaches the log."""
 
 _OURS = "lake: "
+_STEP = "lake: step "
 _PROGRESS = "lake-progress: "
 _SPARK = re.compile(
     r"^\d\d(?:\d\d)?[/-]\d\d[/-]\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (.*)$"
@@ -23,8 +24,8 @@ _TAIL_LINES = 400
 class DriverLog:
     """Follows the file that a driver writes to, and tells a logger what matters of it.
 
-    The job's own lines become INFO, Spark's errors ERROR; everything else (Spark's warnings, frames of traces, what
-    libraries print) is DEBUG: the file keeps all of it.
+    The job's own lines become INFO, Spark's errors ERROR; everything else (the job's single steps, Spark's warnings,
+    frames of traces, what libraries print) is DEBUG: the file keeps all of it.
     """
 
     def __init__(self, path: Path, log: logging.Logger) -> None:
@@ -61,7 +62,7 @@ class DriverLog:
             self._tell_progress(line[len(_PROGRESS) :])
             return
         self._tail.append(line)
-        if line.startswith(_OURS):
+        if line.startswith(_OURS) and not line.startswith(_STEP):
             self._log.info("%s", line[len(_OURS) :])
         elif (spark := _SPARK.match(line)) and spark[1] in ("ERROR", "FATAL"):
             self._log.error("Spark: %s", spark[2])

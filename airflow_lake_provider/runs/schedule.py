@@ -61,16 +61,33 @@ def _last_of_duration(every: timedelta, first: datetime, now: datetime) -> tuple
 
 
 def _last_of_cron(cron: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    from croniter import croniter
-
     # From just after now, so that an interval that ends at this moment counts as complete.
-    fires = croniter(cron, now.astimezone(zone) + timedelta(microseconds=1), ret_type=datetime)
-    end = fires.get_prev()
-    return fires.get_prev(), end
+    end, start = _fires(cron, zone, now + timedelta(microseconds=1), "get_prev", 2)
+    return start, end
 
 
 def _next_of_cron(cron: str, zone: ZoneInfo, moment: datetime) -> datetime:
+    return _fires(cron, zone, moment, "get_next", 1)[0]
+
+
+def _fires(cron: str, zone: ZoneInfo, moment: datetime, step: str, count: int) -> list[datetime]:
+    """The next or previous times of a cron in a zone, as Airflow's timetables see them.
+
+    A cron of certain hours means the clock on the wall: it is reckoned without an offset, which is put on after. One
+    of every hour means real time.
+    """
     from croniter import croniter
 
-    following: datetime = croniter(cron, moment.astimezone(zone), ret_type=datetime).get_next()
-    return following
+    local = moment.astimezone(zone)
+    on_the_wall = croniter.expand(cron)[0][1] != ["*"]
+    fires = croniter(cron, local.replace(tzinfo=None) if on_the_wall else local, ret_type=datetime)
+    found = [getattr(fires, step)() for _ in range(count)]
+    return [_in_zone(time, zone) for time in found] if on_the_wall else found
+
+
+def _in_zone(naive: datetime, zone: ZoneInfo) -> datetime:
+    """Put a wall clock's time on the time line: the later of two, and one that is skipped as if it were not."""
+    later = naive.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    if later.astimezone(zone).replace(tzinfo=None) == naive:
+        return later
+    return naive.replace(tzinfo=zone, fold=0).astimezone(UTC)

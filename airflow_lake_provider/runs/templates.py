@@ -74,7 +74,8 @@ def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
                 raise SpecError(_unknown(unknown, place, context))
             return environment.from_string(text).render(context)
         except (TemplateError, TypeError, ValueError, AttributeError) as exc:
-            raise SpecError(f"{place}: the template cannot be rendered: {exc}. It is: {_shorten(text)}") from exc
+            why = str(exc).splitlines()[0].rstrip(".")
+            raise SpecError(f"{place}: the template cannot be rendered: {why}. It is: {_shorten(text)}") from exc
 
     def walk(item: Any, place: str) -> Any:
         if isinstance(item, str):

@@ -24,6 +24,7 @@ def test_lines_get_the_level_that_a_reader_needs(tmp_path: Path, records: pytest
     path.write_text(
         'Setting default log level to "WARN".\n'
         "26/11/21 09:33:05 WARN NativeCodeLoader: Unable to load native-hadoop library\n"
+        "lake: step audited silver.flights\n"
         "lake: silver.flights: merged 842 rows\n"
         "\n"
         "26/11/21 09:33:07 ERROR Executor: Exception in task 0.0 in stage 1.0 (TID 1)\n"
@@ -34,6 +35,7 @@ def test_lines_get_the_level_that_a_reader_needs(tmp_path: Path, records: pytest
     assert seen(records) == [
         ("DEBUG", 'Setting default log level to "WARN".'),
         ("DEBUG", "26/11/21 09:33:05 WARN NativeCodeLoader: Unable to load native-hadoop library"),
+        ("DEBUG", "lake: step audited silver.flights"),
         ("INFO", "silver.flights: merged 842 rows"),
         ("ERROR", "Spark: Executor: Exception in task 0.0 in stage 1.0 (TID 1)"),
         ("DEBUG", "java.lang.RuntimeException: boom"),

@@ -1,4 +1,4 @@
-"""Soda checks on the audit branch, with verdicts that never pass what nobody evaluated."""
+"""Whether the data is good enough to be published: SodaCL checks, strictly judged."""
 
 from __future__ import annotations
 

@@ -1,41 +1,77 @@
-"""From checks as they were written to one result each.
-
-Soda passes in silence what it could not evaluate: a misspelt column gives return code 3 and no failed check, an average
-over no rows gives no outcome, NaN passes every bound. Here each written check gets exactly one result, and whatever was
-not evaluated is an ``error``.
-"""
+"""Checks on a table as it would be after this run, with verdicts that never take silence for a pass."""
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import decimal
 import math
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from airflow_lake_provider.jobs.iceberg import forget
-from airflow_lake_provider.jobs.quality.soda_scan import ScanResult, as_mapping, scan
+from airflow_lake_provider.jobs.quality.soda import Measured, Scanned, scan
+from airflow_lake_provider.jobs.quality.sodacl import FIRST_LINE, sodacl
+from airflow_lake_provider.jobs.tables import quoted_column
 from airflow_lake_provider.protocol import Check, CheckResult
 
+PASS, WARN, FAIL, ERROR = "pass", "warn", "fail", "error"
+_SEVERITY = (PASS, WARN, FAIL, ERROR)
 _WAP_BRANCH = "spark.wap.branch"
-_GROUPED = ("group by", "group evolution")
-_WORST = ("pass", "warn", "fail", "error")
+# Spark takes "a" for a text, which is never NULL: such a check would always pass.
+_QUOTED_COLUMN = re.compile(r"^\s*\w+\s*\([^)]*\"")
 
 
 def run_checks(
     spark: Any, *, table: str, identifier: str, checks: Sequence[Check], branch: Optional[str]
 ) -> Tuple[CheckResult, ...]:
-    """Evaluate checks over a table, one result for each, in their order.
+    """Judge a table by SodaCL checks; one result for each check, in their order.
 
-    :param table: ``layer.name``, as the checks and their queries name it.
-    :param identifier: ``catalog.layer.name``.
-    :param branch: the audit branch that the table's own name shall mean, everywhere in the checks, or ``None`` for main.
-        The table needs the property ``write.wap.enabled=true``.
+    :param table: the name that the checks know the table by, ``layer.name`` of the session's default catalog.
+    :param identifier: the table with its catalog.
+    :param branch: the audit branch that the table's name means during the checks; ``None`` judges main. It needs the
+        table property ``write.wap.enabled``.
+    :raises StepError: Soda is not installed.
     """
-    catalog = identifier.partition(".")[0]
-    forget(spark, catalog, table)
+    if not checks:
+        return ()
+    spark.sql("REFRESH TABLE " + ".".join(quoted_column(part) for part in identifier.split(".")))
+    judged: Dict[int, CheckResult] = {}
+    for n, check in enumerate(checks):
+        if _QUOTED_COLUMN.search(check.text):
+            judged[n] = _result(check, ERROR, None, 'Spark takes "..." for a text; put a column in backticks: `...`')
+    with _reading(spark, branch):
+        left = [n for n in range(len(checks)) if n not in judged]
+        first = scan(spark, sodacl(table, [checks[n] for n in left])) if left else None
+        for position, n in enumerate(left):
+            one = first
+            if len(left) > 1 and first is not None and not first.clean:
+                # One wrong column fails the whole query, and with it up to fifty metrics: judge each by itself.
+                one, position = scan(spark, sodacl(table, [checks[n]])), 0
+            assert one is not None
+            judged[n] = _judge(checks[n], one, FIRST_LINE + position)
+    return tuple(judged[n] for n in range(len(checks)))
+
+
+def verdict(results: Sequence[CheckResult]) -> str:
+    """Return what the results mean for publishing: ``pass``, ``warn``, ``skip_publish`` or ``fail``.
+
+    >>> failed = CheckResult("row_count > 0", "fail", 0)
+    >>> verdict([]), verdict([failed]), verdict([CheckResult("row_count > 0", "fail", 0, on_fail="warn")])
+    ('pass', 'fail', 'warn')
+    """
+    words = {WARN if result.outcome == WARN else result.on_fail for result in results if result.outcome != PASS}
+    return next((word for word in ("fail", "skip_publish", "warn") if word in words), "fail" if words else "pass")
+
+
+@contextlib.contextmanager
+def _reading(spark: Any, branch: Optional[str]) -> Iterator[None]:
     before = spark.conf.get(_WAP_BRANCH, None)
-    if branch is not None:
+    if branch is None:
+        spark.conf.unset(_WAP_BRANCH)
+    else:
         spark.conf.set(_WAP_BRANCH, branch)
     try:
-        return tuple(_evaluate(spark, table, checks))
+        yield
     finally:
         if before is None:
             spark.conf.unset(_WAP_BRANCH)
@@ -43,110 +79,96 @@ def run_checks(
             spark.conf.set(_WAP_BRANCH, before)
 
 
-def verdict(results: Sequence[CheckResult]) -> str:
-    """Say what the results mean for the publish: ``pass``, ``warn``, ``skip_publish`` or ``fail``.
+def _judge(check: Check, scanned: Scanned, line: int) -> CheckResult:
+    mine = [measured for measured in scanned.measured if measured.line == line]
+    if not scanned.clean:
+        return _result(check, ERROR, None, _condensed(scanned.errors))
+    if not mine:
+        return _result(check, ERROR, None, "Soda evaluated nothing for it")
+    main = mine[0]
+    value = _plain(main.value)
+    unmeasured = [one for one in mine if one.outcome is None]
+    if unmeasured:
+        return _result(check, ERROR, None, _why_unmeasured(unmeasured[0]))
+    if any(isinstance(one.value, float) and math.isnan(one.value) for one in mine):
+        return _result(check, ERROR, None, "the value is NaN, which is above and below nothing")
+    if main.kind == "GroupByCheck":
+        return _judge_groups(check, mine[1:])
+    return _result(check, main.outcome, _freshness(main) if main.kind == "FreshnessCheck" else value, _message(main))
 
-    >>> verdict([CheckResult(check="a", outcome="fail", on_fail="warn"), CheckResult(check="b", outcome="pass")])
-    'warn'
-    >>> verdict([CheckResult(check="a", outcome="error"), CheckResult(check="b", outcome="fail", on_fail="skip_publish")])
-    'fail'
+
+def _judge_groups(check: Check, groups: Sequence[Measured]) -> CheckResult:
+    if not groups:
+        return _result(check, ERROR, None, "there is no group to judge")
+    outcome = max((group.outcome for group in groups), key=_SEVERITY.index)
+    bad = [group for group in groups if group.outcome != PASS]
+    message = None
+    if bad:
+        values = ", ".join(str(_plain(group.value)) for group in bad[:5])
+        message = f"{len(bad)} of {len(groups)} groups do not pass; their values: {values}{', ...' if bad[5:] else ''}"
+    return _result(check, outcome, len(bad), message)
+
+
+def _result(check: Check, outcome: str, value: Any, message: Optional[str]) -> CheckResult:
+    return CheckResult(
+        check=check.text,
+        outcome=outcome,
+        value=value,
+        on_fail=check.on_error if outcome == ERROR else check.on_fail,
+        message=message,
+    )
+
+
+def _why_unmeasured(one: Measured) -> str:
+    if one.value is None and "threshold" not in one.kind.lower():
+        return "there is no value: the table has no row for it, the column is NULL throughout, or no threshold is given"
+    return "it has no threshold to be judged by"
+
+
+def _condensed(errors: Sequence[str]) -> str:
+    """Return the reason in one line: Spark's sentence without its plan, Soda's without its stack."""
+    if not errors:
+        return "Soda could not evaluate it"
+    # What was not computed because of a failed query says less than the failure.
+    first = next((error for error in errors if not error.startswith("Metrics '")), errors[0])
+    text = re.split(r"; line \d+|\n|;\s*'", first.strip())[0]
+    text = re.sub(r"\s+", " ", text).strip()
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _message(one: Measured) -> Optional[str]:
+    if one.outcome == PASS or one.kind != "SchemaCheck":
+        return None
+    parts: List[str] = []
+    for name, found in one.details.items():
+        if name != "schema_measured" and found:
+            parts.append(f"{name.replace('_', ' ')}: {_listed(found)}")
+    return "; ".join(parts) or None
+
+
+def _listed(found: Any) -> str:
+    if isinstance(found, dict):
+        return ", ".join(f"{key}: {value}" for key, value in found.items())
+    if isinstance(found, (list, tuple, set)):
+        return ", ".join(str(item) for item in found)
+    return str(found)
+
+
+def _freshness(one: Measured) -> Optional[str]:
+    age = one.details.get("freshness")
+    return str(age) if age is not None else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it.
+
+    >>> _plain(decimal.Decimal("1.50")), _plain(decimal.Decimal("3")), _plain(datetime.timedelta(hours=26))
+    (1.5, 3, '1 day, 2:00:00')
     """
-    words = {"pass"}
-    for result in results:
-        if result.outcome in ("fail", "error"):
-            words.add(result.on_fail)
-        elif result.outcome == "warn":
-            words.add("warn")
-    return next(word for word in ("fail", "skip_publish", "warn", "pass") if word in words)
-
-
-def _evaluate(spark: Any, table: str, checks: Sequence[Check]) -> List[CheckResult]:
-    """All checks in one scan, so that Soda shares queries; then alone, each that got no clear answer there.
-
-    One wrong column fails the whole aggregation query, and with it checks that are right.
-    """
-    together = [n for n, check in enumerate(checks) if not check.text.startswith(_GROUPED)]
-    found: Dict[int, CheckResult] = {}
-    if len(together) > 1:
-        result = scan(spark, table, [_written(checks[n], n) for n in together])
-        by_name = {str(check.get("name")): check for check in result.checks}
-        for n in together:
-            plain = by_name.get(_name(n))
-            answer = _answer(checks[n], [plain] if plain is not None else [], result)
-            if answer.outcome != "error":
-                found[n] = answer
-    for n, check in enumerate(checks):
-        if n not in found:
-            result = scan(spark, table, [_written(check, n)])
-            found[n] = _answer(check, list(result.checks), result)
-    return [found[n] for n in range(len(checks))]
-
-
-def _name(n: int) -> str:
-    return f"lake_{n}"
-
-
-def _written(check: Check, n: int) -> Mapping[str, Any]:
-    """Return the check as SodaCL, under a name by which its result is found again."""
-    return {check.text: {**as_mapping(check.body), "name": _name(n)}}
-
-
-def _answer(check: Check, plain: Sequence[Mapping[str, Any]], result: ScanResult) -> CheckResult:
-    """Turn Soda's answers to one check (several for a group) into one result; the worst counts."""
-    answers = [_single(check, one) for one in plain]
-    if not answers:
-        told = [error for error in result.errors if not error.startswith("Error occurred while executing scan")]
-        unknown = "Soda cannot read it; is the metric's name right, and is it one that works on Spark?"
-        empty = "Soda gave no result: over no rows, for one, there is no such figure"
-        reason = told[0] if told else f"{check.text}: {unknown if result.errors else empty}"
-        return _error(check, reason)
-    worst = max(answers, key=lambda answer: _WORST.index(answer.outcome))
-    if worst.outcome == "error" and result.errors:
-        return _error(check, result.errors[0])
-    return worst
-
-
-def _single(check: Check, plain: Mapping[str, Any]) -> CheckResult:
-    outcome, value = plain.get("outcome"), _value(plain)
-    if outcome not in ("pass", "warn", "fail"):
-        return _error(check, "it was not evaluated: over no rows there is no such figure")
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return _error(check, f"the measured value is {value}, which no bound can judge")
-    message = _threshold(check, str(outcome)) if outcome != "pass" else None
-    return CheckResult(check=check.text, outcome=str(outcome), value=value, on_fail=check.on_fail, message=message)
-
-
-def _threshold(check: Check, outcome: str) -> Optional[str]:
-    """Say what was expected where the check's first line does not: an alert, a condition, a name."""
-    body = as_mapping(check.body)
-    said = [str(body["name"])] if body.get("name") else []
-    for key in ("fail condition", "fail query", outcome):
-        if isinstance(body.get(key), str):
-            said.append(f"{key} {' '.join(body[key].split())}")
-    return "; ".join(said) or None
-
-
-def _value(plain: Mapping[str, Any]) -> Any:
-    diagnostics = as_mapping(plain.get("diagnostics"))
-    value = diagnostics.get("value")
-    if value is None and "missing_column_names" in diagnostics:
-        return _schema_events(diagnostics)
-    if isinstance(value, (int, float, str, bool)) or value is None:
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return str(value)
-
-
-def _schema_events(diagnostics: Mapping[str, Any]) -> Optional[str]:
-    """Say what a schema check found, in words."""
-    events = []
-    for key, word in (("missing_column_names", "missing"), ("present_column_names", "forbidden")):
-        if diagnostics.get(key):
-            events.append(f"{word}: {', '.join(map(str, diagnostics[key]))}")
-    for key, word in (("column_type_mismatches", "type"), ("column_index_mismatches", "position")):
-        if diagnostics.get(key):
-            events.append(f"other {word}: {', '.join(map(str, diagnostics[key]))}")
-    return "; ".join(events) or None
-
-
-def _error(check: Check, message: str) -> CheckResult:
-    return CheckResult(check=check.text, outcome="error", on_fail=check.on_error, message=message)
+    return value.isoformat() if isinstance(value, (datetime.date, datetime.datetime)) else str(value)

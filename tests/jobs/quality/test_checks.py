@@ -1,9 +1,12 @@
-"""Checks on real tables with real Soda: every written check gets one result, and nothing passes unseen."""
-
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,177 +15,325 @@ import pytest
 from airflow_lake_provider.jobs.quality import run_checks, verdict
 from airflow_lake_provider.protocol import Check, CheckResult
 
+pytestmark = pytest.mark.spark
+
 
 @pytest.fixture
-def table(spark: Any, namespace: str) -> str:
-    name = f"{namespace}.orders"
+def flights(spark: Any, namespace: str) -> str:
+    """A partitioned table of five rows on main and three more on the branch ``audit``."""
+    name = f"{namespace}.flights"
     spark.sql(
-        f"CREATE TABLE {name} (id INT, v STRING, amount DOUBLE, at TIMESTAMP) USING iceberg PARTITIONED BY (days(at)) "
-        "TBLPROPERTIES ('write.wap.enabled'='true')"
+        f"""CREATE TABLE lake.{name} (id INT, carrier STRING, delay DOUBLE, price DECIMAL(10,2), at TIMESTAMP,
+        `weird col` STRING) USING iceberg PARTITIONED BY (days(at), carrier)
+        TBLPROPERTIES ('write.wap.enabled' = 'true')"""
     )
     spark.sql(
-        f"INSERT INTO {name} VALUES (1, 'a', 1.0, TIMESTAMP '2026-01-01'), (1, NULL, 2.0, TIMESTAMP '2026-01-02'), "
-        "(3, 'ö', 30.5, TIMESTAMP '2026-01-02')"
+        f"""INSERT INTO lake.{name} VALUES
+        (1, 'AA', 1.0, 1.50, timestamp '2026-01-01 10:00:00', 'x'),
+        (2, 'AA', 2.0, 2.25, timestamp '2026-01-01 11:00:00', NULL),
+        (3, 'UA', NULL, 3.00, timestamp '2026-01-02 10:00:00', 'x'),
+        (4, 'UA', 4.0, NULL, timestamp '2026-01-02 11:00:00', 'y'),
+        (4, 'DL', 5.0, 5.00, current_timestamp(), 'z')"""
     )
-    spark.sql(f"CREATE TABLE {namespace}.ids (id INT) USING iceberg")
-    spark.sql(f"INSERT INTO {namespace}.ids VALUES (1), (2)")
+    spark.sql(f"ALTER TABLE lake.{name} CREATE BRANCH audit")
+    spark.sql(
+        f"""INSERT INTO lake.{name}.branch_audit VALUES (6, 'B6', 6.0, 6.00, current_timestamp(), 'x'),
+        (7, 'B6', 7.0, 7.00, current_timestamp(), 'x'), (8, 'ünï', 8.0, 8.00, current_timestamp(), 'it''s')"""
+    )
     return name
 
 
-def check(spark: Any, table: str, text: str, body: Mapping[str, Any] | None = None, branch: Any = None) -> CheckResult:
-    (result,) = run_checks(spark, table=table, identifier=f"lake.{table}", checks=[Check(text, body)], branch=branch)
-    return result
+@pytest.fixture
+def judge(spark: Any, flights: str) -> Callable[..., list[CheckResult]]:
+    def _judge(*checks: Any, table: str = flights, branch: str | None = None) -> list[CheckResult]:
+        written = [check if isinstance(check, Check) else Check(check) for check in checks]
+        return list(run_checks(spark, table=table, identifier=f"lake.{table}", checks=written, branch=branch))
+
+    return _judge
 
 
-@pytest.mark.parametrize(
-    ("text", "body", "outcome", "value"),
-    [
-        ("row_count > 2", None, "pass", 3),
-        ("row_count > 3", None, "fail", 3),
-        ("row_count between 1 and 5", None, "pass", 3),
-        ("missing_count(v) = 0", None, "fail", 1),
-        ("missing_percent(v) < 50", None, "pass", 33.33),
-        ("duplicate_count(id) = 0", None, "fail", 1),
-        ("invalid_count(v) = 0", {"valid values": ["a", "ö"]}, "pass", 0),
-        ("invalid_count(v) = 0", {"valid regex": "^[a-z]$"}, "fail", 1),
-        ("max(amount) < 30", None, "fail", 30.5),
-        ("avg(amount)", {"warn": "when > 5", "fail": "when > 50"}, "warn", 11.166666666666666),
-        ("freshness(at) < 100000d", None, "pass", None),
-        ("freshness(at) < 1d", None, "fail", None),
-        ("row_count = 2", {"filter": "id = 1"}, "pass", 2),
-        ("failed rows", {"fail condition": "amount > 30"}, "fail", 1),
-        ("failed rows", {"fail condition": "amount > 300"}, "pass", 0),
-        ("failed rows", {"fail query": "SELECT * FROM {table}\nWHERE v = 'ö' -- \"quoted\": yes"}, "fail", 1),
-        ("schema", {"fail": {"when required column missing": ["nope"]}}, "fail", "missing: nope"),
-        ("schema", {"fail": {"when required column missing": ["id", "at"]}}, "pass", None),
-        ("schema", {"fail": {"when wrong column type": {"id": "int", "amount": "double"}}}, "pass", None),
-        ("values in (id) must exist in {namespace}.ids (id)", None, "fail", 1),
-        ("row_count same as {namespace}.ids", None, "fail", 1),
-        ("mean_amount between 0 and 20", {"mean_amount expression": "avg(amount)"}, "pass", 11.166666666666666),
-        (
-            "group by",
-            {
-                "query": "SELECT id, count(*) AS n FROM {table} GROUP BY id",
-                "fields": ["id"],
-                "checks": [{"n = 1": {"name": "one each"}}],
-            },
-            "fail",
-            None,
+GOOD = [
+    (Check("row_count > 4"), 5),
+    (Check("missing_count(delay) = 1"), 1),
+    (Check("missing_percent(delay) < 25%"), 20.0),
+    (Check("missing_count(`weird col`) = 1"), 1),
+    (Check("duplicate_count(id) = 1"), 1),
+    (Check("min(id) = 1"), 1),
+    (Check("avg(price) between 2 and 4"), 2.9375),
+    (Check("invalid_count(carrier) = 0", {"valid values": ["AA", "UA", "DL"]}), 0),
+    (Check("invalid_count(carrier) = 3", {"valid regex": "^A.$", "name": 'only "A": it\'s fine # not'}), 3),
+    (Check("row_count = 2", {"filter": "carrier = 'AA'", "name": "AA's"}), 2),
+    (Check("spread between 0 and 10", {"spread expression": "max(delay) - min(delay)"}), 4.0),
+    (Check("total = 5", {"total query": "-- all of them\nSELECT count(*)\nFROM {table}"}), 5),
+    (Check("failed rows", {"fail condition": "delay > 100"}), 0),
+    (Check("failed rows", {"fail query": "SELECT *\nFROM {table}\nWHERE delay > 100 -- none\n;"}), 0),
+    (
+        Check(
+            "schema",
+            {"fail": {"when required column missing": ["id", "weird col"], "when wrong column type": {"id": "int"}}},
         ),
-    ],
-)
-def test_check_gets_its_outcome_and_value(
-    spark: Any, table: str, namespace: str, text: str, body: Any, outcome: str, value: Any
-) -> None:
-    def fill(item: Any) -> Any:
-        if isinstance(item, str):
-            return item.replace("{table}", table).replace("{namespace}", namespace)
-        return {key: fill(one) for key, one in item.items()} if isinstance(item, dict) else item
+        None,
+    ),
+    (Check("values in (carrier) must exist in {table} (carrier)"), 0),
+    (Check("row_count same as {table}"), 0),
+    (Check("freshness(at) < 1d"), None),
+]
 
-    result = check(spark, table, fill(text), fill(body))
-    assert (result.outcome, result.check) == (outcome, fill(text)), result.message
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one scan", "one by one"])
+def test_every_kind_of_check_gives_one_result_with_its_value(
+    judge: Callable[..., list[CheckResult]], flights: str, at_once: bool
+) -> None:
+    checks = [_for(check, flights) for check, _ in GOOD]
+    results = judge(*checks) if at_once else [judge(check)[0] for check in checks]
+    assert [(r.check, r.outcome, r.message) for r in results] == [(c.text, "pass", None) for c in checks]
+    values = [result.value for result in results]
+    assert values[:-1] == [value for _, value in GOOD][:-1]
+    assert values[-1].startswith(("0:", "-1 day", "0"))
+
+
+def _for(check: Check, table: str) -> Check:
+    body = {k: v.replace("{table}", table) if isinstance(v, str) else v for k, v in (check.body or {}).items()}
+    return Check(check.text.replace("{table}", table), body or None)
+
+
+BAD = [
+    (Check("row_count > 1000"), "fail", 5),
+    (Check("row_count", {"warn": "when < 10", "fail": "when < 2"}), "warn", 5),
+    (Check("row_count", {"warn": "when < 10", "fail": "when < 6"}), "fail", 5),
+    (Check("failed rows", {"fail condition": "delay >= 4"}), "fail", 2),
+    (Check("failed rows", {"fail query": "SELECT id FROM {table} WHERE delay >= 4"}), "fail", 2),
+    (Check("values in (`weird col`) must exist in {table} (carrier)"), "fail", 4),
+    (Check("freshness(at) < 1d", {"filter": "carrier = 'AA'"}), "fail", None),
+]
+
+
+@pytest.mark.parametrize(("check", "outcome", "value"), BAD, ids=[f"{c.text} {o}" for c, o, _ in BAD])
+def test_what_is_wrong_is_told_with_its_value(
+    judge: Callable[..., list[CheckResult]], flights: str, check: Check, outcome: str, value: Any
+) -> None:
+    result = judge(_for(check, flights))[0]
+    assert (result.check, result.outcome) == (_for(check, flights).text, outcome)
     if value is not None:
-        assert result.value == pytest.approx(value) if isinstance(value, float) else result.value == value
+        assert result.value == value
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("missing_count(nope) = 0", "`nope` cannot be resolved"),
-        ("row_cuont > 0", "row_cuont"),
-        ("stddev(amount) > 0", "Unsupported metric"),
-        ("row_count >", "row_count >"),
-        ("anomaly detection for row_count", "Soda"),
-    ],
-)
-def test_check_that_cannot_be_evaluated_is_an_error_with_its_reason(
-    spark: Any, table: str, text: str, reason: str
+def test_a_schema_check_names_what_differs(judge: Callable[..., list[CheckResult]]) -> None:
+    body = {"fail": {"when required column missing": ["gate"], "when wrong column type": {"id": "string"}}}
+    result = judge(Check("schema", body))[0]
+    assert result.outcome == "fail"
+    assert "gate" in str(result.message)
+    assert "id" in str(result.message)
+
+
+def test_checks_see_the_audit_branch_under_the_tables_own_name(
+    spark: Any, judge: Callable[..., list[CheckResult]], flights: str
 ) -> None:
-    result = check(spark, table, text)
-    assert result.outcome == "error"
-    assert reason in (result.message or "")
-    assert "\n" not in (result.message or "")
-    assert verdict([result]) == "fail"
-
-
-def test_average_over_no_rows_is_an_error_and_nan_passes_no_bound(spark: Any, table: str) -> None:
-    assert check(spark, table, "avg(amount) > 0", {"filter": "id > 100"}).outcome == "error"
-    spark.sql(f"INSERT INTO {table} VALUES (9, 'n', double('NaN'), TIMESTAMP '2026-01-03')")
-    for text in ("max(amount) < 5", "avg(amount) between 0 and 1", "min(amount) > 0"):
-        result = check(spark, table, text)
-        assert result.outcome in ("error", "fail") or result.value == 1.0, text
-    assert "nan" in (check(spark, table, "avg(amount) between 0 and 1").message or "")
-
-
-def test_one_wrong_check_leaves_the_others_their_outcome(spark: Any, table: str) -> None:
-    texts = ["row_count > 0", "missing_count(nope) = 0", "max(id) = 3", "duplicate_count(v) = 0", "nonsense >"]
-    results = run_checks(
-        spark, table=table, identifier=f"lake.{table}", checks=[Check(text) for text in texts], branch=None
-    )
-    assert [result.outcome for result in results] == ["pass", "error", "pass", "pass", "error"]
-    assert [result.check for result in results] == texts
-
-
-def test_checks_see_the_branch_under_the_tables_own_name_even_in_their_queries(spark: Any, table: str) -> None:
-    spark.sql(f"ALTER TABLE lake.{table} CREATE BRANCH audit")
-    spark.sql(f"REFRESH TABLE lake.{table}")
-    spark.sql(f"INSERT INTO lake.{table}.branch_audit VALUES (7, 'new', 1.0, TIMESTAMP '2026-01-05')")
-    query = {"fail query": f"SELECT * FROM {table} WHERE id = 7"}
-    assert check(spark, table, "row_count = 4", branch="audit").outcome == "pass"
-    assert check(spark, table, "failed rows", query, branch="audit").outcome == "fail"
-    assert check(spark, table, "row_count = 3").outcome == "pass"
-    assert check(spark, table, "failed rows", query).outcome == "pass"
+    query = Check("failed rows", {"fail query": f"SELECT * FROM {flights} WHERE id > 5"})
+    texts = ["row_count > 0", "duplicate_count(id) = 1", f"row_count same as {flights}"]
+    on_branch = judge(*texts, query, branch="audit")
+    on_main = judge(*texts, query)
+    assert [result.value for result in on_branch] == [8, 1, 0, 3]
+    assert [result.value for result in on_main] == [5, 1, 0, 0]
     assert spark.conf.get("spark.wap.branch", None) is None
 
 
-def test_what_was_expected_is_named_where_the_check_does_not_say_it(spark: Any, table: str) -> None:
-    assert check(spark, table, "avg(amount)", {"fail": "when > 5"}).message == "fail when > 5"
-    named = check(spark, table, "failed rows", {"name": "no big ones", "fail condition": "amount > 30"})
-    assert named.message == "no big ones; fail condition amount > 30"
+def test_a_commit_of_another_session_is_seen(spark: Any, judge: Callable[..., list[CheckResult]], flights: str) -> None:
+    assert spark.table(f"lake.{flights}").count() == 5
+    other = spark.newSession()
+    other.sql(f"INSERT INTO lake.{flights} SELECT * FROM lake.{flights} LIMIT 1")
+    assert judge("row_count = 6")[0].outcome == "pass"
 
 
-def test_many_failed_rows_are_counted_in_seconds_not_minutes(spark: Any, table: str) -> None:
-    spark.sql(f"INSERT INTO {table} SELECT id, 'x', 99.0, TIMESTAMP '2026-02-01' FROM range(3000)")
-    statements = []
-    original = type(spark).sql
-
-    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
-        statements.append(arguments or options)
-        return original(self, *arguments, **options)
-
-    type(spark).sql = counted
-    try:
-        assert check(spark, table, "failed rows", {"fail condition": "amount > 90"}).value == 3000
-    finally:
-        type(spark).sql = original
-    assert len(statements) < 10
-
-
-def test_soda_leaves_no_file_in_the_home_and_no_variable_behind(
-    spark: Any, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".env").write_text("LAKE_STOLEN=1\n")
-    monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
-    assert check(spark, table, "row_count > 0").outcome == "pass"
-    assert dict(os.environ) == before
-    assert not (Path.home() / ".soda").exists()
-    from opentelemetry import trace
-
-    assert type(trace.get_tracer_provider()).__name__ == "ProxyTracerProvider"
+def test_one_wrong_column_is_one_error_and_the_others_are_judged(judge: Callable[..., list[CheckResult]]) -> None:
+    results = judge("row_count > 4", "missing_count(nope) = 0", "max(id) > 100", "avg(delay) < 100")
+    assert [result.outcome for result in results] == ["pass", "error", "fail", "pass"]
+    assert [result.value for result in results] == [5, None, 4, 3.0]
+    assert results[1].message is not None
+    assert "nope" in results[1].message
+    assert "\n" not in results[1].message
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "word"),
+    ("check", "word"),
+    [
+        (Check("row_cuont > 0"), "does not understand"),
+        (Check("stddev(id) > 0"), "stddev"),
+        (Check("row_count >"), "row_count >"),
+        (Check("row_count"), "threshold"),
+        (Check("change for row_count < 50"), "Soda Cloud"),
+        (Check("anomaly detection for row_count"), ""),
+        (Check('missing_count("weird col") = 0'), "backticks"),
+        (Check("failed rows", {"fail query": "SELECT nonsense FROM"}), "nonsense"),
+        (Check("failed rows", {"fail query": "SELECT FROM WHERE"}), "yntax"),
+        (Check("failed rows"), ""),
+        (Check("row_count > 0", {"unknown": 1}), "unknown"),
+        (Check("values in (id) must exist in nowhere.t (id)"), "nowhere"),
+        (Check("one = 1", {"one query": "SELECT 1 WHERE false"}), "no row"),
+        (Check("freshness(carrier) < 1d"), ""),
+    ],
+    ids=lambda value: value.text if isinstance(value, Check) else None,
+)
+def test_what_cannot_be_evaluated_is_an_error_never_a_pass(
+    judge: Callable[..., list[CheckResult]], check: Check, word: str
+) -> None:
+    results = judge("row_count > 4", check)
+    assert [result.outcome for result in results] == ["pass", "error"]
+    assert results[1].message
+    assert word in results[1].message
+
+
+def test_an_empty_table_has_no_average_and_does_not_pass(spark: Any, judge: Any, namespace: str) -> None:
+    spark.sql(f"CREATE TABLE lake.{namespace}.empty (id INT, x DOUBLE) USING iceberg")
+    results = judge("avg(x) < 5", "min(x) > 0", "row_count = 0", "missing_count(x) = 0", table=f"{namespace}.empty")
+    assert [result.outcome for result in results] == ["error", "error", "pass", "pass"]
+    assert "no value" in str(results[0].message)
+
+
+def test_not_a_number_does_not_pass(spark: Any, judge: Any, namespace: str) -> None:
+    spark.sql(f"CREATE TABLE lake.{namespace}.nan (x DOUBLE) USING iceberg")
+    spark.sql(f"INSERT INTO lake.{namespace}.nan VALUES (double('NaN')), (1.0)")
+    results = judge("max(x) < 5", "avg(x) between 0 and 1", "min(x) = 1", table=f"{namespace}.nan")
+    assert [result.outcome for result in results] == ["error", "error", "pass"]
+
+
+def test_a_group_by_check_is_one_result(judge: Callable[..., list[CheckResult]], flights: str) -> None:
+    def body(threshold: str) -> dict[str, Any]:
+        return {
+            "query": f"SELECT carrier, count(*) AS n FROM {flights} GROUP BY carrier",
+            "fields": ["carrier"],
+            "checks": [{"n >= 1": {"name": "some", "warn": threshold}} if threshold else {"n >= 2": {"name": "two"}}],
+        }
+
+    results = judge("row_count > 0", Check("group by", body("")), "row_count > 1")
+    assert [(result.check, result.outcome, result.value) for result in results] == [
+        ("row_count > 0", "pass", 5),
+        ("group by", "fail", 1),
+        ("row_count > 1", "pass", 5),
+    ]
+    assert results[1].message == "1 of 3 groups do not pass; their values: 1"
+
+
+def test_many_failed_rows_are_counted_exactly_and_at_once(spark: Any, judge: Any, namespace: str) -> None:
+    spark.sql(f"CREATE TABLE lake.{namespace}.many (id BIGINT) USING iceberg")
+    spark.range(30_000).writeTo(f"lake.{namespace}.many").append()
+    started = time.perf_counter()
+    results = judge(
+        Check("failed rows", {"fail query": f"SELECT * FROM {namespace}.many"}),
+        Check("failed rows", {"fail condition": "id >= 0"}),
+        Check("missing_count(id) > 0"),
+        table=f"{namespace}.many",
+    )
+    assert [result.value for result in results] == [30_000, 30_000, 0]
+    assert time.perf_counter() - started < 30
+
+
+def test_the_same_check_twice_gives_two_results(judge: Callable[..., list[CheckResult]]) -> None:
+    assert [result.value for result in judge("row_count > 0", "row_count > 0")] == [5, 5]
+
+
+def test_names_and_sql_with_any_character_reach_soda(judge: Callable[..., list[CheckResult]], flights: str) -> None:
+    nasty = "quote \" ' colon: # dash - {brace} [x] % & * ! | > @ ` ünï 🦆 \t tab \u2028 ${HOME} {{ x }} \\ end"
+    query = f"SELECT * FROM {flights} -- {nasty.split(chr(0x2028))[0]}\nWHERE carrier = '${{HOME}}: \"x\" # y'"
+    results = judge(
+        Check("row_count > 0", {"name": nasty}),
+        Check("failed rows", {"name": nasty, "fail query": query}),
+        Check("invalid_count(carrier) = 8", {"valid values": [nasty, "${HOME}", 'it\'s: "x"']}),
+    )
+    assert [(result.outcome, result.message) for result in results] == [("pass", None)] * 5
+
+
+def test_the_environment_beats_nothing_and_is_left_as_it_was(
+    judge: Callable[..., list[CheckResult]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOW", "1999-01-01T00:00:00+00:00")
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    monkeypatch.setenv("SODA_QUERY_CURSOR_HARD_LIMIT", "1")
+    time.tzset()
+    before = dict(os.environ)
+    result = judge("freshness(at) < 1h")[0]
+    assert result.outcome == "pass"
+    assert result.value.startswith("0:0")
+    assert dict(os.environ) == before
+    assert time.tzname[0] == "IST"
+    monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+def test_scans_of_two_threads_do_not_touch_each_other(judge: Callable[..., list[CheckResult]]) -> None:
+    outcomes: dict[str, set[str]] = {"row_count > 0": set(), "missing_count(nope) = 0": set()}
+
+    def work(text: str) -> None:
+        for _ in range(4):
+            outcomes[text].add(judge(text)[0].outcome)
+
+    threads = [threading.Thread(target=work, args=(text,)) for text in outcomes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {"row_count > 0": {"pass"}, "missing_count(nope) = 0": {"error"}}
+
+
+def test_nothing_is_logged_and_logging_is_left_as_it_was(
+    judge: Callable[..., list[CheckResult]], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    level = logging.getLogger("soda").level
+    capfd.readouterr()
+    with caplog.at_level(logging.DEBUG):
+        judge("row_count > 0", "missing_count(nope) = 0")
+    assert [record.name for record in caplog.records if record.name.startswith("soda")] == []
+    assert "soda" not in "".join(capfd.readouterr()).lower()
+    assert logging.getLogger("soda").level == level
+
+
+def test_no_check_is_no_result(judge: Callable[..., list[CheckResult]]) -> None:
+    assert judge() == []
+
+
+def test_an_error_is_treated_as_the_check_says(judge: Callable[..., list[CheckResult]]) -> None:
+    checks = [
+        Check("missing_count(nope) = 0", on_fail="fail", on_error="warn"),
+        Check("row_count > 100", on_fail="skip_publish", on_error="fail"),
+    ]
+    results = judge(*checks)
+    assert [(result.outcome, result.on_fail) for result in results] == [("error", "warn"), ("fail", "skip_publish")]
+    assert verdict(results) == "skip_publish"
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
     [
         ([], "pass"),
         ([("pass", "fail")], "pass"),
         ([("warn", "fail")], "warn"),
         ([("fail", "warn")], "warn"),
-        ([("fail", "skip_publish"), ("fail", "warn")], "skip_publish"),
-        ([("fail", "skip_publish"), ("error", "fail")], "fail"),
+        ([("fail", "skip_publish"), ("warn", "fail")], "skip_publish"),
+        ([("fail", "skip_publish"), ("fail", "fail")], "fail"),
+        ([("error", "fail")], "fail"),
+        ([("error", "warn")], "warn"),
+        ([("fail", "something new")], "fail"),
     ],
+    ids=str,
 )
-def test_verdict(outcomes: Any, word: str) -> None:
-    results = [CheckResult(check="c", outcome=outcome, on_fail=on_fail) for outcome, on_fail in outcomes]
-    assert verdict(results) == word
+def test_the_worst_result_decides(results: list[tuple[str, str]], expected: str) -> None:
+    assert verdict([CheckResult("c", outcome, None, on_fail) for outcome, on_fail in results]) == expected
+
+
+def test_soda_writes_nothing_into_the_home_and_sends_nothing(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from opentelemetry import trace
+from airflow_lake_provider.jobs.quality import soda
+with soda._environment():
+    soda._load()()
+assert type(trace.get_tracer_provider()).__name__ == "ProxyTracerProvider", trace.get_tracer_provider()
+print(sorted(os.listdir(os.environ["HOME"])), sorted(os.listdir(".")))
+"""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    root = Path(__file__).parents[3]
+    env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=here, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[] []", done.stderr

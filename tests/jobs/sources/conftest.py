@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,16 +12,16 @@ from airflow_lake_provider.jobs.sources.files import list_files
 from airflow_lake_provider.jobs.sources.read import read_files
 from airflow_lake_provider.protocol import Column, IngestStep
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 class Read(NamedTuple):
     """What came of some files: rows in order of their file, good and rejected apart."""
 
-    good: List[Dict[str, Any]]
-    rejected: List[Tuple[List[str], str]]
-    left_out: Tuple[str, ...]
-    missing: Tuple[str, ...]
+    good: list[dict[str, Any]]
+    rejected: list[tuple[list[str], str]]
+    left_out: tuple[str, ...]
+    missing: tuple[str, ...]
     df: Any
 
 
@@ -32,8 +33,8 @@ def read(spark: Any, tmp_path: Path) -> Callable[..., Read]:
         files: Mapping[str, Any],
         format: str,
         *,
-        columns: Optional[Mapping[str, str]] = None,
-        options: Optional[Mapping[str, str]] = None,
+        columns: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
         metadata: Sequence[str] = (),
         unique_key: Sequence[str] = (),
         collect: bool = True,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 

@@ -25,8 +25,9 @@ SCALAR, LIST, MAPPING = "scalar", "list", "mapping"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_INT = re.compile(r"[-+]?[0-9]{1,300}")
-_BASED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
+_MAX_DIGITS = 300
+_INT = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _WORDS = {
@@ -90,9 +91,9 @@ class Node:
             # `$${` is `${` in the value: the first dollar of each is not part of it.
             dropped = {match.start() for match in re.finditer(re.escape(_ESCAPED), self.text)}
             places = [place for number, place in enumerate(places) if number not in dropped]
-        if places is None or not 0 <= first <= last < len(places):
+        if places is None or not 0 <= first < len(places):
             return self.first_line()
-        return places[first], max(places[last - 1] + 1, places[first]) if last > first else places[first]
+        return places[first][0], places[max(min(last, len(places)) - 1, first)][1]
 
     def first_line(self) -> tuple[int, int]:
         """Return the offsets of the part that stands on the node's first line."""
@@ -277,6 +278,8 @@ def typed(text: str) -> Any:
     """
     if text in _WORDS:
         return _WORDS[text]
+    if len(text) > _MAX_DIGITS:
+        return text
     if _INT.fullmatch(text):
         return int(text)
     if _BASED.fullmatch(text):

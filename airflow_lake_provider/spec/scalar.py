@@ -19,8 +19,8 @@ _BREAK = re.compile(r"[ \t]*(?:\r\n|\r|\n)(?:[ \t]*(?:\r\n|\r|\n))*[ \t]*")
 _ANY_BREAK = re.compile(r"\r\n|\r|\n")
 
 
-def offsets(text: str, start: int, end: int, style: str | None, value: str) -> list[int] | None:
-    """Return the file offset of each character of ``value``, and of its end.
+def offsets(text: str, start: int, end: int, style: str | None, value: str) -> list[tuple[int, int]] | None:
+    """Return for each character of ``value`` where it begins and ends in the file.
 
     :param text: the file.
     :param start: where the scalar begins (quote and block header included); ``end`` is exclusive.
@@ -28,34 +28,29 @@ def offsets(text: str, start: int, end: int, style: str | None, value: str) -> l
     :return: ``None`` when the walk does not give ``value`` back.
     """
     if style in ("|", ">"):
-        pairs = list(_block(text, start, end, value))
+        found = list(_block(text, start, end, value))
     elif style in ("'", '"'):
-        pairs = list(_flow(text, start + 1, end - 1, style))
+        found = list(_flow(text, start + 1, end - 1, style))
     else:
-        pairs = list(_flow(text, start, end, ""))
-    if "".join(char for char, _ in pairs) != value:
+        found = list(_flow(text, start, end, ""))
+    if "".join(char for char, _, _ in found) != value:
         return None
-    places = [place for _, place in pairs]
-    return [*places, places[-1] + 1 if places else start]
+    return [(first, last) for _, first, last in found]
 
 
-def _flow(text: str, at: int, end: int, quote: str) -> Iterator[tuple[str, int]]:
+def _flow(text: str, at: int, end: int, quote: str) -> Iterator[tuple[str, int, int]]:
     while at < end:
-        fold = _BREAK.match(text, at, end)
-        if fold is not None:
+        chars, following = text[at], at + 1
+        if text[at] in " \t\r\n" and (fold := _BREAK.match(text, at, end)) is not None:
             breaks = len(_ANY_BREAK.findall(fold[0]))
-            yield from ((char, at) for char in (" " if breaks == 1 else "\n" * (breaks - 1)))
-            at = fold.end()
+            chars, following = " " if breaks == 1 else "\n" * (breaks - 1), fold.end()
         elif quote == "'" and text.startswith("''", at):
-            yield "'", at
-            at += 2
+            following = at + 2
         elif quote == '"' and text[at] == "\\":
-            decoded, following = _escape(text, at, end)
-            yield from ((char, at) for char in decoded)
-            at = following
-        else:
-            yield text[at], at
-            at += 1
+            chars, following = _escape(text, at, end)
+        for char in chars:
+            yield char, at, following
+        at = following
 
 
 def _escape(text: str, at: int, end: int) -> tuple[str, int]:
@@ -70,7 +65,7 @@ def _escape(text: str, at: int, end: int) -> tuple[str, int]:
     return _ESCAPES.get(char, char), at + 2
 
 
-def _block(text: str, start: int, end: int, value: str) -> Iterator[tuple[str, int]]:
+def _block(text: str, start: int, end: int, value: str) -> Iterator[tuple[str, int, int]]:
     """Find each line of the value behind its line's indentation; line ends and folds stand where the line ended."""
     header = _ANY_BREAK.search(text, start)
     at, done, last = (header.end() if header else end), 0, start
@@ -84,13 +79,13 @@ def _block(text: str, start: int, end: int, value: str) -> Iterator[tuple[str, i
                 indent = _indent(line, value[done:].lstrip("\n"))
             content = line[indent:]
             while done < len(value) and value[done] in " \n" and not value.startswith(content, done):
-                yield value[done], last
+                yield value[done], last, last + 1
                 done += 1
-            yield from zip(content, range(at + indent, stop), strict=True)
+            yield from ((char, place, place + 1) for place, char in enumerate(content, at + indent))
             done += len(content)
             last = stop
         at = line_end.end() if line_end else end
-    yield from ((char, last) for char in value[done:])
+    yield from ((char, last, last + 1) for char in value[done:])
 
 
 def _indent(line: str, rest: str) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_OPENER = re.compile(r"\{[{%#]")
+_CLOSERS = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _NAME = re.compile(r"(?<![\w.|])(?:dag_run\s*\.\s*)?[A-Za-z_]\w*")
 
@@ -51,9 +52,7 @@ class Template:
 
 def templates(text: str) -> list[Template]:
     """Return the templates of a string, in order."""
-    if "{" not in text:
-        return []
-    return [Template(match[0], match.start(), match.end()) for match in _TEMPLATE.finditer(text)]
+    return _scan(text)[0]
 
 
 def unclosed(text: str) -> int | None:
@@ -62,9 +61,22 @@ def unclosed(text: str) -> int | None:
     >>> unclosed("a {{ ds }} b {{ ts")
     13
     """
-    rest = _TEMPLATE.sub(lambda m: " " * len(m[0]), text)
-    match = re.search(r"\{\{|\{%|\{#", rest)
-    return match.start() if match else None
+    return _scan(text)[1]
+
+
+def _scan(text: str) -> tuple[list[Template], int | None]:
+    """Return the templates and the first opener that nothing closes, in one pass over the text."""
+    found: list[Template] = []
+    left_open: int | None = None
+    at = 0
+    while (opener := _OPENER.search(text, at)) is not None:
+        end = text.find(_CLOSERS[opener[0]], opener.end())
+        if end < 0:
+            left_open = opener.start()
+            break
+        at = end + 2
+        found.append(Template(text[opener.start() : at], opener.start(), at))
+    return found, left_open
 
 
 def names_interval(value: Any) -> bool:

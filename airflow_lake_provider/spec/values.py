@@ -16,7 +16,7 @@ MAX_NAME = 128
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,250}")
-_DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
 _TRANSFORM = re.compile(r"(\w+)\s*\(\s*(?:([^,()\s]*)\s*,\s*)?([^,()\s]*)\s*\)")
 
 PRESETS = {

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec import Diagnostic, load_spec
 

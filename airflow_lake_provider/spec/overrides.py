@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import LIST, MAPPING, SCALAR, Node, compose
@@ -28,7 +29,7 @@ def apply_overrides(root: Node, overrides: Iterable[str]) -> list[Diagnostic]:
             continue
         # The path stays as blanks, so that every place in the value is its place in the argument.
         value, found = compose(Source("--set", " " * (len(path) + 1) + text))
-        wrong.extend(found)
+        wrong.extend(replace(diagnostic, text=override) for diagnostic in found)
         if found:
             continue
         if value is None:

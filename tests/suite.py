@@ -53,7 +53,8 @@ PARTS = {
 def run(part: Part, junit: Path) -> Counter[str]:
     """Run one part and count its tests by outcome; a run that broke down counts as an error."""
     command = [part.python, "-m", "pytest", "-q", f"--junitxml={junit}", *part.arguments]
-    env = dict(os.environ)
+    # The suite's JVMs live for seconds on a few rows: a quick start counts, the second compiler does not.
+    env = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", **os.environ}
     if part.python == SPARK_PYTHON:
         # pytest starts Spark by itself there; elsewhere the engine finds the Java that belongs to Spark's Python.
         env["JAVA_HOME"] = str(probe(Path(SPARK_PYTHON)).java_home)

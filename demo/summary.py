@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from project import ROOT, SPEC, command
+from project import SPEC, command
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.table import Table as IcebergTable
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -33,30 +34,42 @@ def published(table: IcebergTable) -> list[tuple[int, int]]:
     return history[::-1]
 
 
-def print_summary(env: Mapping[str, str], *, console: Console) -> None:
-    """Print the tables, their growth from snapshot to snapshot, and what was set aside."""
-    tables = json.loads(command(["lake", "tables", str(SPEC), "--json"], env=env))
+def growth(table: IcebergTable) -> list[int]:
+    """Return the table's rows after each publish, the oldest first; what was published without rows is left out."""
+    counts = [rows for _, rows in published(table)]
+    return [rows for n, rows in enumerate(counts) if rows and (n == 0 or rows != counts[n - 1])]
+
+
+def print_summary(env: Mapping[str, str], results: Mapping[str, Mapping[str, Any]], *, console: Console) -> None:
+    """Print the tables, their growth, what was set aside, and how the newest run's checks went.
+
+    :param results: what the newest task of each table gave back, by the table's name.
+    """
+    tables = json.loads(command(["lake", "tables", "--project", str(SPEC.parent), "--json"], env=env))
+    rows = {entry["table"]: entry["rows"] for entry in tables}
     catalog = open_catalog(env)
-    shown = Table("table", title="\nPublished", title_justify="left", title_style="bold", header_style="bold")
-    for column in ("rows", "files", "bytes", "quarantined"):
-        shown.add_column(column, justify="right")
-    shown.add_column("rows after each snapshot")
-    names = {f"{'.'.join(name)}" for layer in catalog.list_namespaces() for name in catalog.list_tables(layer)}
-    for entry in sorted(tables, key=lambda entry: str(entry["table"])):
-        name = entry["table"]
-        if name.endswith(QUARANTINE):
-            continue
-        aside = catalog.load_table(name + QUARANTINE) if name + QUARANTINE in names else None
-        growth = [rows for _, rows in published(catalog.load_table(name))]
+    shown = Table("table", title="\nPublished", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown.add_column("rows", justify="right")
+    shown.add_column("after each publish")
+    shown.add_column("set aside", justify="right")
+    shown.add_column("checks", justify="right")
+    for name in results:
+        loaded = catalog.load_table(name)
+        aside = rows.get(name + QUARANTINE)
         shown.add_row(
             name,
-            f"{entry['rows']:,}",
-            str(entry["files"]),
-            f"{entry['bytes']:,}",
-            f"{aside.scan().count():,}" if aside else "",
-            " → ".join(f"{rows:,}" for rows in growth),
+            f"{rows[name]:,}",
+            " → ".join(f"{count:,}" for count in growth(loaded)),
+            f"{aside:,}" if aside else "",
+            passed(results[name]["checks"]),
         )
     console.print(shown)
-    relative = SPEC.relative_to(ROOT)
-    now = datetime.now(UTC).strftime("%H:%M UTC")
-    console.print(f"{relative} made these tables ({now}). Look around: [bold]make airflow[/]")
+
+
+def passed(checks: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many checks passed; nothing where there are none.
+
+    >>> passed([{"outcome": "pass"}, {"outcome": "fail"}])
+    '1/2'
+    """
+    return f"{sum(check['outcome'] == 'pass' for check in checks)}/{len(checks)}" if checks else ""

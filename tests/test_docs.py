@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from airflow_lake_provider import protocol
-from airflow_lake_provider.cli import main as lake
+from airflow_lake_provider.cli import lake
 from airflow_lake_provider.plan import plan_pipeline
 from airflow_lake_provider.spec import load_project
 

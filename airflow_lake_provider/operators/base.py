@@ -117,7 +117,8 @@ class LakeOperator(BaseOperator):
             delivery = self._run(context, project, environment)
             table = runs.table_result(delivery.report)
         except LakeError as exc:
-            raise airflow_exception(exc) from exc
+            # The frames of this package say nothing to who reads the log: the message does.
+            raise airflow_exception(exc) from exc.with_traceback(None)
         entry = runs.table_entry(table, delivery.report_uri)
         self.announce(context, environment, table, entry)
         runs.deliver(delivery)

@@ -7,7 +7,7 @@ import datetime
 import decimal
 import math
 import re
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from airflow_lake_provider.jobs.quality.soda import Measured, Scanned, scan
 from airflow_lake_provider.jobs.quality.sodacl import FIRST_LINE, sodacl
@@ -139,19 +139,13 @@ def _condensed(errors: Sequence[str]) -> str:
 def _message(one: Measured) -> Optional[str]:
     if one.outcome == PASS or one.kind != "SchemaCheck":
         return None
-    parts: List[str] = []
-    for name, found in one.details.items():
-        if name != "schema_measured" and found:
-            parts.append(f"{name.replace('_', ' ')}: {_listed(found)}")
+    details = one.details
+    parts = [f"column {name} is missing" for name in details.get("missing_column_names") or ()]
+    parts += [f"column {name} is there" for name in details.get("present_column_names") or ()]
+    for key, word in (("column_type_mismatches", "type"), ("column_index_mismatches", "index")):
+        for name, found in (details.get(key) or {}).items():
+            parts.append(f"{word} of {name} is {found[f'actual_{word}']}, expected {found[f'expected_{word}']}")
     return "; ".join(parts) or None
-
-
-def _listed(found: Any) -> str:
-    if isinstance(found, dict):
-        return ", ".join(f"{key}: {value}" for key, value in found.items())
-    if isinstance(found, (list, tuple, set)):
-        return ", ".join(str(item) for item in found)
-    return str(found)
 
 
 def _freshness(one: Measured) -> Optional[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -65,7 +66,8 @@ def _scan(scan_class: Any, spark: Any, document: str) -> Scanned:
     soda._configuration.samples_limit = 0
     soda.add_sodacl_yaml_str(document)
     code = soda.execute()
-    errors = tuple(_explained(str(log.message), log.exception) for log in soda.get_error_logs())
+    logged = soda.get_error_logs()
+    errors = tuple(filter(None, (_explained(str(log.message), log.exception) for log in logged)))
     measured = tuple(
         Measured(
             line=check.check_cfg.location.line,
@@ -76,7 +78,7 @@ def _scan(scan_class: Any, spark: Any, document: str) -> Scanned:
         )
         for check in soda._checks
     )
-    return Scanned(clean=code in (0, 1, 2) and not errors, measured=measured, errors=errors)
+    return Scanned(clean=code in (0, 1, 2) and not logged, measured=measured, errors=errors)
 
 
 def _explained(message: str, exception: Any) -> str:
@@ -84,7 +86,16 @@ def _explained(message: str, exception: Any) -> str:
         return message
     if isinstance(exception, (AttributeError, KeyError, TypeError)):
         return "Soda does not understand the check"  # it stumbled over what its parser gave it
-    return str(exception) if message.startswith("Query execution error") else f"{message}: {exception}"
+    if message.startswith(("Query execution error", "Error occurred while executing scan")):
+        return _sentence(exception)  # empty where Soda logs its own way out of a failed query
+    return f"{message}: {exception}"
+
+
+def _sentence(exception: Any) -> str:
+    """Return what an exception says; of one from the JVM the innermost cause."""
+    text = str(exception).strip()
+    causes = re.findall(r"^(?:Caused by)?:? ?[\w.$]+(?:Exception|Error): (.+)$", text, re.MULTILINE)
+    return str(causes[-1]) if causes else text
 
 
 def _load() -> Any:
@@ -169,10 +180,11 @@ def _patched() -> Iterator[None]:
 
 def _count_failed_rows(query: Any) -> None:
     """Count what a ``fail query`` finds in Spark; Soda would fetch every row of it."""
-    query.sql = f"SELECT count(*) FROM (\n{query.sql.strip().rstrip(';')}\n) AS failed_rows"
-    query.fetchone()
-    if query.row:
-        query.metric.set_value(int(query.row[0]))
+    for cursor in query._execute_cursor():
+        try:
+            query.metric.set_value(cursor.df.count())
+        except Exception as exc:  # what the generator does with its own
+            query._cursor_execute_exception_handler(exc)
 
 
 def _one_pass_cursor(original: Any) -> Any:
@@ -180,7 +192,7 @@ def _one_pass_cursor(original: Any) -> Any:
         """Runs a query once and pages through its rows in memory."""
 
         def execute(self, sql: str) -> None:
-            super().execute(sql)
+            super().execute(sql.strip().rstrip(";"))
             self._sql = sql
             self._left: Any = None
 

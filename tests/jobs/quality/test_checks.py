@@ -38,7 +38,7 @@ def flights(spark: Any, namespace: str) -> str:
     spark.sql(f"ALTER TABLE lake.{name} CREATE BRANCH audit")
     spark.sql(
         f"""INSERT INTO lake.{name}.branch_audit VALUES (6, 'B6', 6.0, 6.00, current_timestamp(), 'x'),
-        (7, 'B6', 7.0, 7.00, current_timestamp(), 'x'), (8, 'ünï', 8.0, 8.00, current_timestamp(), 'it''s')"""
+        (7, 'B6', 7.0, 7.00, current_timestamp(), 'x'), (8, 'ünï', 8.0, 8.00, current_timestamp(), 'it\\'s')"""
     )
     return name
 
@@ -121,9 +121,18 @@ def test_what_is_wrong_is_told_with_its_value(
 def test_a_schema_check_names_what_differs(judge: Callable[..., list[CheckResult]]) -> None:
     body = {"fail": {"when required column missing": ["gate"], "when wrong column type": {"id": "string"}}}
     result = judge(Check("schema", body))[0]
-    assert result.outcome == "fail"
-    assert "gate" in str(result.message)
-    assert "id" in str(result.message)
+    assert (result.outcome, result.value) == ("fail", None)
+    assert result.message == "column gate is missing; type of id is int, expected string"
+
+
+def test_a_schema_check_sees_the_columns_of_a_partitioned_table_and_nothing_else(judge: Any) -> None:
+    body = {
+        "fail": {"when forbidden column present": ["#%", "Part%", "days%"], "when wrong column index": {"weird col": 5}}
+    }
+    assert judge(Check("schema", body))[0].outcome == "pass"
+    body = {"warn": {"when forbidden column present": ["pri%"], "when wrong column index": {"id": 3}}}
+    result = judge(Check("schema", body))[0]
+    assert (result.outcome, result.message) == ("warn", "column price is there; index of id is 0, expected 3")
 
 
 def test_checks_see_the_audit_branch_under_the_tables_own_name(
@@ -165,7 +174,8 @@ def test_one_wrong_column_is_one_error_and_the_others_are_judged(judge: Callable
         (Check("anomaly detection for row_count"), ""),
         (Check('missing_count("weird col") = 0'), "backticks"),
         (Check("failed rows", {"fail query": "SELECT nonsense FROM"}), "nonsense"),
-        (Check("failed rows", {"fail query": "SELECT FROM WHERE"}), "yntax"),
+        (Check("failed rows", {"fail query": "SELEC id FROM t"}), "yntax error"),
+        (Check("x > 0", {"x expression": "sum(raise_error('broken'))"}), "broken"),
         (Check("failed rows"), ""),
         (Check("row_count > 0", {"unknown": 1}), "unknown"),
         (Check("values in (id) must exist in nowhere.t (id)"), "nowhere"),
@@ -238,9 +248,18 @@ def test_names_and_sql_with_any_character_reach_soda(judge: Callable[..., list[C
     results = judge(
         Check("row_count > 0", {"name": nasty}),
         Check("failed rows", {"name": nasty, "fail query": query}),
-        Check("invalid_count(carrier) = 8", {"valid values": [nasty, "${HOME}", 'it\'s: "x"']}),
+        Check("invalid_count(carrier) = 7", {"valid values": [nasty, "${HOME}", "ünï"]}),
+        Check("invalid_count(`weird col`) = 6", {"valid values": ["it's"]}),
+        Check("invalid_count(`weird col`) = 5", {"valid regex": "^\\w+'\\w$|^y$"}),
+        branch="audit",
     )
-    assert [(result.outcome, result.message) for result in results] == [("pass", None)] * 5
+    assert [(result.outcome, result.value, result.message) for result in results] == [
+        ("pass", 8, None),
+        ("pass", 0, None),
+        ("pass", 7, None),
+        ("pass", 6, None),
+        ("pass", 5, None),
+    ]
 
 
 def test_the_environment_beats_nothing_and_is_left_as_it_was(

@@ -30,8 +30,8 @@ def condense(stack_text: str) -> str:
     r"""Return the innermost cause of a trace and the first place that is not machinery, in one line.
 
     Java traces (also inside a py4j error) give the last ``Caused by`` and its first frame outside of Spark and the
-    JDK; Python traces give the error and the last frame outside of pyspark. Text without any trace gives its first
-    line.
+    JDK; Python traces give the error and the last frame outside of pyspark, which is also the place of a Java error
+    that has none of its own. Text without any trace gives its first line.
 
     >>> condense('''Traceback (most recent call last):
     ...   File "/job/orders.py", line 7, in build
@@ -43,18 +43,18 @@ def condense(stack_text: str) -> str:
     ... Caused by: java.io.FileNotFoundException: /lake/part-0.parquet
     ...     at java.io.FileInputStream.open0(Native Method)
     ...     at org.apache.iceberg.hadoop.HadoopInputFile.newStream(HadoopInputFile.java:183)''')
-    'java.io.FileNotFoundException: /lake/part-0.parquet (at HadoopInputFile.java:183)'
+    'FileNotFoundException: /lake/part-0.parquet (at HadoopInputFile.java:183)'
     """
     lines = stack_text.strip().splitlines()
     if not lines:
         return ""
     cause, place = _java_cause(lines)
     if cause is None:
-        cause, place = _python_cause(lines)
+        cause = _python_cause(lines)
     if cause is None:
-        cause, place = lines[0].strip(), None
-    cause = _shorten(cause)
-    return f"{cause} (at {place})" if place else cause
+        return _shorten(lines[0].strip())
+    place = place or _python_place(lines)
+    return f"{_shorten(cause)} (at {place})" if place else _shorten(cause)
 
 
 def _java_cause(lines: List[str]) -> Tuple[Optional[str], Optional[str]]:
@@ -99,33 +99,35 @@ def _ends_message(line: str) -> bool:
     return not stripped or stripped.startswith(("'", "+-", "==", "Project", "Aggregate", "Traceback"))
 
 
-def _python_cause(lines: List[str]) -> Tuple[Optional[str], Optional[str]]:
-    frames = [(number, match) for number, match in enumerate(map(_PYTHON_FRAME.match, lines)) if match]
+def _python_cause(lines: List[str]) -> Optional[str]:
+    """Find the error below the last frame; its message may begin on the next line."""
+    frames = [number for number, line in enumerate(lines) if _PYTHON_FRAME.match(line)]
     if not frames:
-        return None, None
-    last_frame = frames[-1][0]
-    cause = None
-    for number in range(last_frame + 1, len(lines)):
+        return None
+    for number in range(frames[-1] + 1, len(lines)):
         line = lines[number]
-        if line[:1].isspace() or not line.strip():
+        if line[:1].isspace() or not _PYTHON_ERROR.match(line):
             continue
-        if _PYTHON_ERROR.match(line):
-            cause = line.strip()
-            break
-    if cause is None:
-        return None, None
-    own = [match for _, match in frames if not any(part in match[1] for part in _MACHINERY_PYTHON)]
+        if line.rstrip().endswith(":"):
+            line = line.rstrip() + " " + next((text.strip() for text in lines[number + 1 :] if text.strip()), "")
+        return line.strip()
+    return None
+
+
+def _python_place(lines: List[str]) -> Optional[str]:
+    """Name the last frame of a Python trace that is not machinery."""
+    frames = [match for match in map(_PYTHON_FRAME.match, lines) if match]
+    own = [match for match in frames if not any(part in match[1] for part in _MACHINERY_PYTHON)]
     if not own:
-        return cause, None
-    frame = own[-1]
-    place = f"{frame[1].replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame[2]}"
-    if frame[3] and frame[3] != "<module>":
-        place += f" in {frame[3]}"
-    return cause, place
+        return None
+    path, line, function = own[-1].groups()
+    place = f"{path.rsplit('/', 1)[-1]}:{line}"
+    return f"{place} in {function}" if function and function not in ("<module>", "<lambda>") else place
 
 
 def _shorten(cause: str) -> str:
-    """Keep the sentence: without Spark's query context, at most some hundred characters."""
+    """Keep the sentence: the error's bare name, no query context of Spark's, at most some hundred characters."""
+    cause = re.sub(r"^(?:[A-Za-z_][\w$]*\.)+(?=[A-Z]\w*(?::|$))", "", cause)
     cause = re.split(r"\s*(?:== SQL|SQLSTATE: \w+$|; line \d+ pos \d+;)", cause)[0].strip()
     if len(cause) <= _LONGEST:
         return cause

@@ -22,7 +22,7 @@ from airflow_lake_provider.spec import (
 )
 from airflow_lake_provider.spec.problem import expected_one_of
 from airflow_lake_provider.spec.reading import as_error, locate_key
-from airflow_lake_provider.spec.values import in_zone
+from airflow_lake_provider.spec.values import in_zone, task_id
 
 _DAG_ARGUMENTS = ("tags", "owner", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs")
 
@@ -152,7 +152,7 @@ def _table(spec: PipelineSpec, name: str) -> TablePlan:
     table = spec.tables[name]
     return TablePlan(
         table=name,
-        task_id=name.replace(".", "__"),
+        task_id=task_id(name),
         settings=normal_settings(name, table),
         upstream=spec.upstream.get(name, ()),
         inputs=spec.inputs.get(name, ()),

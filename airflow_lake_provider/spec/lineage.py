@@ -118,12 +118,12 @@ def read_predicate(sql: str) -> list[tuple[str, int, int]]:
     masked = _mask(sql)
     if not masked.readable:
         return []
+    whole = "expected one condition on the row's columns, such as `price >= 0`"
     try:
         statements = _parse(prefix + masked.text)
     except SqlError as exc:
-        raise SqlError(exc.message, exc.hint, max(exc.start - len(prefix), 0), max(exc.end - len(prefix), 0)) from None
+        raise SqlError(exc.message, whole, max(exc.start - len(prefix), 0), max(exc.end - len(prefix), 0)) from None
     select = statements[0] if len(statements) == 1 else None
-    whole = "expected one condition on the row's columns, such as `price >= 0`"
     clauses = {key for key, value in select.args.items() if value} if select is not None else set()
     if not isinstance(select, exp.Select) or len(select.expressions) != 1 or clauses != {"expressions"}:
         raise SqlError("the rule is not one condition", whole, 0, len(sql))

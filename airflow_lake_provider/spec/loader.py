@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order
 from airflow_lake_provider.spec.document import MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.layers import quarantine_table
@@ -31,9 +32,9 @@ from airflow_lake_provider.spec.reading import (
 from airflow_lake_provider.spec.reads import Reads
 from airflow_lake_provider.spec.rules import name_warnings, table_problems
 from airflow_lake_provider.spec.source import Source, read_source
-from airflow_lake_provider.spec.table import DefaultKeys, TableSpec
+from airflow_lake_provider.spec.table import DefaultKeys, TableSpec, listed
 from airflow_lake_provider.spec.template import date_names, names_interval, unclosed
-from airflow_lake_provider.spec.values import in_zone, read_table_name
+from airflow_lake_provider.spec.values import in_zone, read_table_name, task_id
 
 _MERGED = ("properties", "spark_conf")
 _UNRENDERED = frozenset({"doc", "description", "dag_display_name", "tags", "owner", "pipeline", "environment"})
@@ -94,7 +95,7 @@ class _Reading:
         self.read_strings()
         keys = self.read_keys()
         self.read_tables(self.read_defaults())
-        reads = self.read_inputs(keys)
+        reads = self.read_inputs()
         if keys is None or any(diagnostic.is_error for diagnostic in self.diagnostics):
             raise as_error(self.diagnostics, self.source.name)
         return PipelineSpec(
@@ -166,7 +167,12 @@ class _Reading:
             self.add(Problem(("tables",), "wrong-type", f"`tables` is {found}", hint, at_key=node.value is None))
             return
         first_by_lower: dict[str, str] = {}
+        first_by_task: dict[str, str] = {}
         for name, (_, value) in node.entries.items():
+            namesake = first_by_task.setdefault(task_id(name), name)
+            if namesake != name:
+                message = f"`{name}` and `{namesake}` would both be the task `{task_id(name)}`"
+                self.add(Problem(("tables", name), "duplicate-table", message, "expected another name", at_key=True))
             other = first_by_lower.setdefault(name.lower(), name)
             if other != name:
                 message, hint = f"`{name}` and `{other}` differ only by case", "Most catalogs take them as one table."
@@ -225,7 +231,15 @@ class _Reading:
             hint = "expected a path from the spec's folder, or from the project's root"
             self.add(Problem(path, "missing-file", f"there is no file {show(name)}", f"{hint}\n{near}".strip()))
             return None
-        source = Source(_shown(found, self.path), read_source(found).text)
+        try:
+            source = Source(_shown(found, self.path), read_source(found).text)
+        except SpecError as exc:
+            wrong = [each for each in exc.diagnostics if isinstance(each, Diagnostic)]
+            self.diagnostics.extend(replace(each, file=_shown(found, self.path)) for each in wrong)
+            return None
+        except OSError as exc:
+            self.add(Problem(path, "missing-file", f"{show(name)} cannot be read: {exc.strerror}", "expected a file"))
+            return None
         for problem in (*variables_in(source.text, ()), *_template_problems(source.text, ())):
             self.diagnostics.append(
                 source.diagnostic(
@@ -259,9 +273,10 @@ class _Reading:
                 hint = "expected another name for one of them"
                 self.add(Problem(("tables", name), "quarantine", message, hint, at_key=True))
 
-    def read_inputs(self, keys: PipelineKeys | None) -> Reads:
+    def read_inputs(self) -> Reads:
         made = {self.quarantine_of(name): name for name in self.tables} | {name: name for name in self.tables}
-        external = list(keys.external or ()) if keys is not None else []
+        named = self.root.plain().get("external")
+        external = [name for name in listed(named) if isinstance(name, str)] if isinstance(named, str | list) else []
         for number, name in enumerate(external):
             if name in made:
                 message = f"`{name}` is a table of this spec"

@@ -23,8 +23,9 @@ from airflow_lake_provider.spec.table import (
     Text,
     listed,
 )
-from airflow_lake_provider.spec.values import read_moment, read_pipeline_id, read_schedule, read_timezone
+from airflow_lake_provider.spec.values import read_moment, read_pipeline_id, read_schedule, read_tag, read_timezone
 
+Tag = Annotated[FilledText, AfterValidator(read_tag)]
 Moment = Annotated[datetime, BeforeValidator(read_moment)]
 
 
@@ -41,7 +42,7 @@ class PipelineKeys(Keys):
     catchup: StrictBool = False
     max_active_runs: Positive = 1
     max_consecutive_failed_dag_runs: Count | None = None
-    tags: Annotated[list[FilledText], BeforeValidator(listed)] | None = None
+    tags: Annotated[list[Tag], BeforeValidator(listed)] | None = None
     owner: FilledText | None = None
     params: dict[str, Any] | None = None
     dagrun_timeout: Duration | None = None

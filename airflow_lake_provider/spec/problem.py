@@ -102,6 +102,16 @@ _EXPECTED = {
 }
 
 
+_MAPPINGS = {
+    "ingest": "a mapping: `{files: landing/*.csv}`",
+    "options": "a mapping of the reader's options: `{header: true}`",
+    "columns": "a mapping: `name: type` for each column",
+    "column": "a type, or a mapping: `{type: bigint, nullable: false}`",
+    "write": "a strategy, or a mapping: `{strategy: merge, sequence_by: col}`",
+    "quarantine": "`true`, `false`, or a mapping: `{table: name, max: 10%}`",
+}
+
+
 def _problem(entry: Any, what: str) -> Problem:
     path, kind, context = tuple(entry["loc"]), entry["type"], entry.get("ctx") or {}
     if "hint" in context and "text" in context:
@@ -113,6 +123,9 @@ def _problem(entry: Any, what: str) -> Problem:
         return Problem(path[:-1], "missing-key", f"{what} has no `{path[-1]}`", f"Add `{path[-1]}`.", at_key=True)
     if kind in _EXPECTED:
         hint = f"expected {_EXPECTED[kind]}"
+        if _EXPECTED[kind] == "a mapping" and path:
+            key = "column" if len(path) > 1 and path[-2] == "columns" else str(path[-1])
+            hint = f"expected {_MAPPINGS.get(key, 'a mapping')}"
         if kind == "string_type" and isinstance(entry["input"], int | float):
             hint += "; quote it"
         return Problem(path, "wrong-type", f"`{name}` is {show(entry['input'])}", hint)
@@ -123,7 +136,7 @@ def _problem(entry: Any, what: str) -> Problem:
     if kind == "greater_than_equal":
         return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected at least {context['ge']}")
     if kind == "too_short":
-        return Problem(path, "wrong-value", f"`{name}` is empty", f"expected at least {context['min_length']} of it")
+        return Problem(path, "wrong-value", f"`{name}` is empty", "expected at least one entry")
     message = entry["msg"].removeprefix("Input should be ")
     return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected {message}")
 

@@ -105,7 +105,10 @@ def _ingest_problems(ingest: IngestSpec) -> Iterator[Problem]:
         )
     elif found not in FORMATS:
         hint = expected_one_of("", FORMATS).replace("expected one of", "add `format`: one of")
-        yield Problem(("ingest", "files"), "format", "the files' ending does not tell their format", hint)
+        message = "the files' ending does not tell their format"
+        if len({_ending(pattern) for pattern in ingest.files}) > 1:
+            message, hint = "the files' endings tell several formats", "expected one format for each table, or `format`"
+        yield Problem(("ingest", "files"), "format", message, hint)
 
 
 def _column_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
@@ -170,7 +173,7 @@ def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_
         message = f"the layer `{layer_of(table)}` is not built in"
         yield warning((), "layer", message, f"did you mean `{near}`?", at_key=True)
     where: Path = ("write",) if spec.write is not None else ()
-    if strategy == "merge" and not spec.unique_key and not {"unique_key", "write"} & set(broken):
+    if strategy == "merge" and not spec.unique_key and sourced and not {"unique_key", "write"} & set(broken):
         if spec.write is None:
             message = f"a {layer_of(table).lower()} table merges, and `{table}` has no `unique_key`"
             hint = "add `unique_key`, or say otherwise with `write: append` or `write: replace`"

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 from airflow_lake_provider.spec.problem import bad, did_you_mean, expected_one_of, show
 
 MAX_NAME = 128
+MAX_TASK_ID = 250
+_MAX_TAG = 100
+ERROR_DAG = "lake_spec_errors"
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,250}")
@@ -38,6 +41,15 @@ def read_pipeline_id(value: str) -> str:
             f"{show(value)} cannot be a pipeline's name",
             "expected letters, digits, `_`, `-` and `.`, at most 250 of them",
         )
+    if value == ERROR_DAG:
+        raise bad("pipeline-id", f"`{value}` is the DAG that shows wrong specs", "expected another name")
+    return value
+
+
+def read_tag(value: str) -> str:
+    """Check a DAG's tag."""
+    if len(value) > _MAX_TAG:
+        raise bad("wrong-value", f"the tag {show(value)} has {len(value)} characters", f"expected at most {_MAX_TAG}")
     return value
 
 
@@ -65,7 +77,18 @@ def read_table_name(value: Any) -> str:
             )
         if len(part) > MAX_NAME:
             raise bad("table-name", f"{show(part)} has {len(part)} characters", f"expected at most {MAX_NAME}")
+    if len(task_id(value)) > MAX_TASK_ID:
+        raise bad("table-name", f"{show(value)} is too long for a task's id", f"expected at most {MAX_TASK_ID - 1}")
     return value
+
+
+def task_id(table: str) -> str:
+    """Return the id of the task that makes a table.
+
+    >>> task_id("silver.flights")
+    'silver__flights'
+    """
+    return table.replace(".", "__")
 
 
 def read_duration(value: Any) -> timedelta:

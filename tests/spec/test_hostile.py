@@ -137,3 +137,12 @@ def test_a_broken_file_is_a_spec_when_a_line_says_so(tmp_path: Path) -> None:
     other.write_text("the: pipeline [\n")
     assert is_spec(ours)
     assert not is_spec(other)
+
+
+def test_a_sql_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_bytes(b"SELECT\n  '\xe9' AS a")
+    found = refusal(tmp_path, "pipeline: x\ntables:\n  gold.a: {sql_file: q.sql}\n  gold.b: {sql_file: '.'}\n")
+    assert [(Path(d.file).name, d.code, d.line, d.column) for d in found] == [
+        ("spec.yaml", "missing-file", 4, 22),
+        ("q.sql", "not-utf-8", 2, 4),
+    ]

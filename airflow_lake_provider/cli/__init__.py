@@ -60,9 +60,8 @@ for command in (init, validate, run, tables, catalog, spark):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; what the package raises on purpose becomes one message on stderr."""
     try:
-        lake.main(args=arguments, prog_name="lake", standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        sys.exit(exc.exit_code)
+        # Without its standalone mode click returns the code of an Exit, and else what the command returned: None.
+        code = lake.main(args=arguments, prog_name="lake", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         sys.exit(USAGE)
@@ -76,4 +75,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(BAD)
-    sys.exit(GOOD)
+    sys.exit(code or GOOD)

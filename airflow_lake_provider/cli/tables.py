@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from airflow_lake_provider.cli.options import (
     project_option,
     readable_path,
 )
+from airflow_lake_provider.exceptions import LakeError
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -60,19 +61,30 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
     """Return one entry per table of a catalog, sorted by name; none for an embedded catalog that is not there yet.
 
     Counts are those of the current snapshot's summary, ``None`` where it has none.
+
+    :raises LakeError: the catalog, or a table in it, cannot be read.
     """
     if catalog.type == "sqlite" and not Path(catalog.properties["path"]).exists():
         return []
-    return sorted((_entry(name, table) for name, table in _loaded(catalog)), key=lambda entry: entry["table"])
+    properties = pyiceberg_properties(catalog)
+    try:
+        entries = [_entry(name, table) for name, table in _loaded(catalog.name, properties)]
+    except Exception as exc:  # each catalog has its own client with its own errors
+        place = properties.get("uri") or properties["warehouse"]
+        why = str(exc).strip().splitlines()
+        raise LakeError(
+            f"The catalog {catalog.name!r} ({place}) cannot be read: {why[0] if why else exc.__class__.__name__}"
+        ) from exc
+    return sorted(entries, key=lambda entry: str(entry["table"]))
 
 
-def _loaded(catalog: Catalog) -> Iterator[tuple[str, Table]]:
+def _loaded(name: str, properties: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyiceberg.catalog import load_catalog
         from pyiceberg.exceptions import NoSuchTableError
 
-        opened = load_catalog(catalog.name, **pyiceberg_properties(catalog))
+        opened = load_catalog(name, **properties)
         for namespace in opened.list_namespaces():
             for identifier in opened.list_tables(namespace):
                 try:
@@ -114,5 +126,6 @@ def _print(entries: list[dict[str, Any]]) -> None:
         updated = (entry["updated_at"] or "")[:19].replace("T", " ")
         grid.add_row(entry["table"], *counts, str(entry["snapshot_id"] or ""), updated)
     console = Console()
-    # Names and ids are to be copied: where there is no terminal, no width may cut them.
-    console.print(grid, soft_wrap=not console.is_terminal) if console.is_terminal else Console(width=200).print(grid)
+    if not console.is_terminal:
+        console = Console(width=200)  # nothing may be cut where a program reads
+    console.print(grid)

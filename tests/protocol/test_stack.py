@@ -38,9 +38,9 @@ STACKS = Path(__file__).parent / "stacks"
         (
             "ansi-cast",
             "NumberFormatException: [CAST_INVALID_INPUT] The value 'x' of the type \"STRING\" cannot be cast to "
-            "\"INT\" because it is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` "
-            "to tolerate malformed input and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to "
-            "\"false\" to bypass this error. (at flights.py:19)",
+            "\"INT\" because it is malformed. Correct the value as per the syntax, or change its target type. Use "
+            "`try_cast` to tolerate malformed input and return NULL instead. If necessary set "
+            "\"spark.sql.ansi.enabled\" to \"false\" to bypass this error. (at flights.py:19)",
         ),
         ("iceberg-validation", "IllegalArgumentException: Ref does not exist: nope (at flights.py:22)"),
         (

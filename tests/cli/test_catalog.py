@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_lake_provider.cli.catalog import pyiceberg_properties
+from airflow_lake_provider.exceptions import LakeError
+from airflow_lake_provider.protocol import Catalog
+
+Lake = Callable[..., Any]
+
+
+def test_properties_are_ready_for_pyiceberg(lake: Lake, project: Path) -> None:
+    assert lake("catalog", "--project", project, "--json").document == {
+        "name": "lake",
+        "properties": {
+            "type": "sql",
+            "uri": f"sqlite:///{project}/.lake/catalog.db",
+            "warehouse": f"file://{project}/.lake/warehouse",
+            "init_catalog_tables": "false",
+        },
+    }
+
+
+def test_looking_creates_nothing(lake: Lake, project: Path) -> None:
+    lake("catalog", "--project", project)
+    lake("tables", project)
+    assert not (project / ".lake").exists()
+
+
+def test_home_of_the_state_can_be_moved(
+    lake: Lake, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAKE_HOME", str(tmp_path / "elsewhere"))
+    found = lake("catalog", "--project", project, "--json").document["properties"]
+    assert found["uri"] == f"sqlite:///{tmp_path}/elsewhere/catalog.db"
+
+
+def test_other_catalogs_pass_as_they_are() -> None:
+    catalog = Catalog("lake", "rest", "s3://lake/warehouse", {"uri": "https://catalog.example"})
+    assert pyiceberg_properties(catalog) == {
+        "type": "rest",
+        "warehouse": "s3://lake/warehouse",
+        "uri": "https://catalog.example",
+    }
+
+
+def test_catalog_that_pyiceberg_lacks_is_named() -> None:
+    with pytest.raises(LakeError, match=r"PyIceberg cannot open a catalog of the type 'hadoop'.*lie in file:///w"):
+        pyiceberg_properties(Catalog("lake", "hadoop", "file:///w"))
+
+
+def test_person_sees_name_and_properties(lake: Lake, project: Path) -> None:
+    lines = lake("catalog", "--project", project).out.splitlines()
+    assert lines[:2] == ["lake", "  type: sql"]

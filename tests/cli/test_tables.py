@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+
+Lake = Callable[..., Any]
+
+
+@pytest.fixture
+def filled(lake: Lake, project: Path) -> Path:
+    """The sample project with two tables in its catalog, one without a snapshot."""
+    from pyiceberg.catalog import load_catalog
+
+    found = lake("catalog", "--project", project, "--json").document
+    (project / ".lake").mkdir()
+    catalog = load_catalog(found["name"], **{**found["properties"], "init_catalog_tables": "true"})
+    rows = pyarrow.table({"id": [1, 2, 3]})
+    for namespace in ("silver", "gold"):
+        catalog.create_namespace(namespace)
+    catalog.create_table("silver.orders", schema=rows.schema).append(rows)
+    catalog.create_table("gold.none", schema=rows.schema)
+    return project
+
+
+def test_catalog_that_is_not_there_has_no_tables(lake: Lake, project: Path) -> None:
+    result = lake("tables", project, "--json")
+    assert (result.exit_code, result.document) == (0, [])
+    assert "has no tables yet" in lake("tables", project).err
+
+
+def test_entry_has_iceberg_s_own_counts(lake: Lake, filled: Path) -> None:
+    entries = lake("tables", filled, "--json").document
+    assert [entry["table"] for entry in entries] == ["gold.none", "silver.orders"]
+    orders = entries[1]
+    assert list(orders) == ["table", "rows", "files", "bytes", "snapshot_id", "updated_at", "location"]
+    assert (orders["rows"], orders["files"]) == (3, 1)
+    files = list((filled / ".lake" / "warehouse").rglob("*.parquet"))
+    assert orders["bytes"] == sum(path.stat().st_size for path in files)
+    assert orders["snapshot_id"] > 0
+    assert datetime.fromisoformat(orders["updated_at"]).utcoffset() is not None
+    assert orders["location"].endswith("silver/orders")
+
+
+def test_table_without_a_snapshot_has_no_invented_zeros(lake: Lake, filled: Path) -> None:
+    entry = lake("tables", filled, "--json").document[0]
+    assert [entry[key] for key in ("rows", "files", "bytes", "snapshot_id", "updated_at")] == [None] * 5
+
+
+def test_spec_narrows_to_its_own_tables(lake: Lake, filled: Path) -> None:
+    entries = lake("tables", filled / "dag_specs" / "orders.yaml", "--json").document
+    assert [entry["table"] for entry in entries] == ["silver.orders"]
+
+
+def test_person_sees_whole_names_and_ids(lake: Lake, filled: Path) -> None:
+    entry = lake("tables", filled, "--json").document[1]
+    line = next(line for line in lake("tables", filled).out.splitlines() if line.startswith("silver.orders"))
+    assert line.split()[1:3] == ["3", "1"]
+    assert str(entry["snapshot_id"]) in line
+
+
+def test_catalog_that_is_broken_is_an_error_in_a_sentence(lake: Lake, project: Path) -> None:
+    (project / ".lake").mkdir()
+    sqlite3.connect(project / ".lake" / "catalog.db").execute("CREATE TABLE other (a int)")
+    result = lake("tables", project)
+    assert result.exit_code == 1
+    assert "catalog.db" in result.err
+    assert "Traceback" not in result.err

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -20,6 +22,14 @@ def test_provider_info_fits_the_schema_of_the_installed_airflow() -> None:
     schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())
     jsonschema.validate(get_provider_info(), schema)
     assert set(get_provider_info()) - {"versions"} <= set(schema["properties"])
+
+
+def test_the_entry_point_leads_here_under_the_name_that_airflow_expects() -> None:
+    """Airflow refuses a provider whose ``package-name`` is not the name of its distribution."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    module, _, function = project["entry-points"]["apache_airflow_provider"]["provider_info"].partition(":")
+    assert getattr(importlib.import_module(module), function) is get_provider_info
+    assert get_provider_info()["package-name"] == project["name"]
 
 
 @pytest.mark.parametrize("name", dotted_names(get_provider_info()))

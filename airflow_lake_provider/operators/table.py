@@ -64,10 +64,10 @@ class LakeTableOperator(LakeOperator):
         quarantine: bool | Mapping[str, Any] | None = None,
         properties: Mapping[str, str] | None = None,
         depends_on: Sequence[str] | None = None,
-        outlets: Sequence[Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(table=table, outlets=[*(outlets or ()), table_alias(table)], **kwargs)
+        super().__init__(table=table, **kwargs)
+        self.outlets = [*self.outlets, table_alias(table)]
         self.description = description
         self.columns = columns
         self.unique_key = unique_key

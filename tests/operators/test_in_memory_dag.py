@@ -1,7 +1,4 @@
-"""How users test their own DAGs: no Java, no Spark, no data. Airflow runs the tasks, the engine keeps what was asked.
-
-``docs/how-to`` shows the first test.
-"""
+"""How users test their own DAGs: no Java, no Spark, no data. Airflow runs, the engine keeps what was asked."""
 
 from __future__ import annotations
 

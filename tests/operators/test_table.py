@@ -67,9 +67,11 @@ def test_nothing_but_a_publish_emits_an_event(
 
 @pytest.mark.parametrize("operator", WRITERS, ids=lambda operator: operator.__name__)
 def test_the_outlet_is_an_alias_beside_the_users_own(operator: Any, task_run: Callable[..., Any]) -> None:
-    mine = AssetAlias("mine")
+    mine, default = AssetAlias("mine"), AssetAlias("default")
     run = task_run(operator, table=TABLE, outlets=[mine], **WRITERS[operator])
     assert run.operator.outlets == [mine, AssetAlias("lake:silver.orders")]
+    run = task_run(operator, table=TABLE, default_args={"outlets": [default]}, **WRITERS[operator])
+    assert run.operator.outlets == [default, AssetAlias("lake:silver.orders")]
 
 
 def test_a_quality_check_has_no_outlet(task_run: Callable[..., Any], engine: InMemoryEngine) -> None:

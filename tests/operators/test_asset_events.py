@@ -30,12 +30,23 @@ tables:
   gold.asset_report:
     sql: SELECT count(*) AS orders FROM silver.asset_orders
 """
+CONSUMER = """\
+from airflow.sdk import DAG, Asset
+
+with DAG(
+    "asset_consumer",
+    schedule=[Asset("lake.silver.asset_orders", uri="iceberg://lake/silver/asset_orders")],
+    is_paused_upon_creation=False,
+):
+    pass
+"""
 
 
 @pytest.fixture
 def dags(dags_folder: Path, load_dags: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     (dags_folder / "orders.yaml").write_text(ORDERS)
     (dags_folder / "report.yaml").write_text(REPORT)
+    (dags_folder / "consumer.py").write_text(CONSUMER)
     (dags_folder / "lake_dags.py").write_text(
         "from airflow_lake_provider import load_lake_dags\n\nload_lake_dags(globals())\n"
     )
@@ -92,3 +103,14 @@ def test_a_task_may_read_a_table_of_another_pipeline_before_and_after_its_first_
     assert (before.state, after.state) == ("success", "success")
     inlets = query("SELECT asset.name FROM task_inlet_asset_reference r JOIN asset ON asset.id = r.asset_id")
     assert inlets == [("lake.silver.asset_orders",)]
+
+
+@pytest.mark.parametrize(("status", "queued"), [("no_op", []), ("published", [("asset_consumer",)])])
+def test_only_a_publish_queues_the_dag_that_waits_for_the_table(
+    status: str, queued: list[Any], dags: dict[str, Any], query: Callable[[str], list[Any]]
+) -> None:
+    outcomes = {"silver.asset_orders": TableReport("silver.asset_orders", status)}
+    assert query("DELETE FROM asset_dag_run_queue") == []
+    with InMemoryEngine.installed(outcomes=outcomes):
+        dags["asset_orders"].test(logical_date=datetime(2026, 2, 2, tzinfo=UTC))
+    assert query("SELECT target_dag_id FROM asset_dag_run_queue") == queued

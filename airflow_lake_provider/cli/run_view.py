@@ -51,9 +51,8 @@ def open_view(plan: PipelinePlan, *, tables: Sequence[str]) -> Iterator[View]:
     from rich.live import Live
 
     console = Console(stderr=True)
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        view = _Live(plan.pipeline, names, console)
-        live.get_renderable = view.table  # type: ignore[method-assign]
+    view = _Live(plan.pipeline, names, console)
+    with Live(get_renderable=view.table, console=console, refresh_per_second=4, transient=True):
         yield view
 
 
@@ -79,19 +78,20 @@ class _Live:
 
     def __init__(self, pipeline: str, names: Sequence[str], console: Console) -> None:
         from rich.logging import RichHandler
+        from rich.spinner import Spinner
 
         self._pipeline = pipeline
         self._console = console
         self._statuses: dict[str, str] = dict.fromkeys(names, "")
         self._seconds: dict[str, float] = {}
-        self.log = _logger(RichHandler(console=console, show_path=False, show_level=False, markup=False))
+        self._spinner = Spinner("dots", "running")
+        self.log = _logger(RichHandler(console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S"))
 
     def on_table(self, table: TableReport) -> None:
         self._statuses[table.table] = table.status
         self._seconds[table.table] = table.seconds
 
     def table(self) -> Any:
-        from rich.spinner import Spinner
         from rich.table import Table
 
         shown = Table(title=self._pipeline, title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -100,7 +100,7 @@ class _Live:
         running = next((name for name, status in self._statuses.items() if not status), None)
         for name, status in self._statuses.items():
             seconds = f"{self._seconds[name]:.1f}" if name in self._seconds else ""
-            what: Any = Spinner("dots", "running") if name == running else _painted(status or "waiting")
+            what: Any = self._spinner if name == running else _painted(status or "waiting")
             shown.add_row(name, what, seconds)
         return shown
 

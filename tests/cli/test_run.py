@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +158,27 @@ def test_missing_spark_names_the_command(
     assert result.exit_code == 1
     assert "lake spark install" in result.err
     assert "Traceback" not in result.err
+
+
+def test_person_gets_a_table_on_a_terminal(spec: Path) -> None:
+    (spec.parents[1] / "lake.yaml").write_text("environments: {local: {engines: {default: {type: in_memory}}}}\n")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(REPO)
+        code = "from airflow_lake_provider.cli import main; main()"
+        os.execve(
+            sys.executable, [sys.executable, "-c", code, "run", str(spec)],
+            {**os.environ, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"},
+        )  # fmt: skip
+    seen = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the command has ended
+        while part := os.read(terminal, 4096):
+            seen += part
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    last = seen.decode().rpartition("orders: success")[2]
+    for table, strategy in (("bronze.orders", "append"), ("silver.orders", "merge"), ("gold.turnover", "replace")):
+        assert re.search(rf"{table}\W.*published\W.*{strategy}", last), seen.decode()
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ def _visible_ctes(node: Any) -> set[str]:
             inside = [*before, child] if parent.recursive else before
             names.update(cte.alias.lower() for cte in inside)
         else:
-            with_ = parent.args.get("with_") or parent.args.get("with")
+            with_ = parent.args.get("with_")
             if with_ is not None and with_ is not child:
                 names.update(cte.alias.lower() for cte in with_.expressions)
         child, parent = parent, parent.parent

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jinja2 import StrictUndefined
+
 from airflow_lake_provider.compat import DAG, CronDataIntervalTimetable, DeltaDataIntervalTimetable, Param
 from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
 from airflow_lake_provider.operators.asset import table_asset
@@ -34,6 +36,7 @@ def build_dag(plan: PipelinePlan) -> DAG:
         max_active_runs=plan.max_active_runs,
         default_args={"owner": owner} if owner is not None else {},
         tags=sorted(arguments.pop("tags", ())),
+        template_undefined=StrictUndefined,
         params={**arguments.pop("params", {}), FULL_REFRESH: _full_refresh_param()},
         **arguments,
     )

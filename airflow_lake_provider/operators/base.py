@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from airflow_lake_provider import runs
 from airflow_lake_provider.compat import (
     AirflowException,
@@ -107,11 +109,8 @@ class LakeOperator(BaseOperator):
         :raises AirflowFailException: another try cannot mend it: failed checks, wrong arguments, a job that says so.
         :raises AirflowException: anything that another try may mend.
         """
-        if self.deferrable:
-            raise AirflowFailException(
-                f"{self.task_id}: deferrable=True is not supported yet; without it the task waits on its worker."
-            )
         try:
+            self._refuse_what_comes_later()
             project = load_project(self.base_dir)
             environment = project.environment(self.environment)
             delivery = self._run(context, project, environment)
@@ -145,6 +144,16 @@ class LakeOperator(BaseOperator):
     def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:
         """Tell Airflow what became of the table; an operator that publishes nothing has nothing to tell."""
 
+    def _refuse_what_comes_later(self) -> None:
+        later = {
+            "deferrable": (self.deferrable, "without it the task waits on its worker"),
+            "resource_profile": (self.resource_profile, "set spark_conf"),
+            "engine_options": (self.engine_options, "set spark_conf"),
+        }
+        for name, (value, instead) in later.items():
+            if value:
+                raise SpecError(f"{self.task_id}: {name} is not supported yet; {instead}.")
+
     def _run(self, context: Any, project: Project, environment: Environment) -> runs.Delivery:
         ti, engine = context["ti"], self._engine(environment)
         request = self.request(project=project, environment=environment, context=context)
@@ -164,7 +173,7 @@ class LakeOperator(BaseOperator):
             engine=engine,
             interval=run_interval(context),
             logical_date=utc_text(logical_date) if logical_date is not None else None,
-            spark_conf=merge_conf(environment.spark_conf, self.spark_conf),
+            spark_conf=merge_conf(environment.spark_conf, _texts(self.spark_conf or {})),
             provenance=Provenance(spec_sha256=request.spec_sha256),
             log=_log,
             poll_interval=self.poll_interval,
@@ -205,7 +214,10 @@ class LakeOperator(BaseOperator):
             context.setdefault("dag_id", self.dag_id)
             fill_interval(context)
             self._check_interval(template_fields, context)
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        try:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        except TemplateError as exc:
+            raise airflow_exception(SpecError(f"{self.task_id}: a template cannot be rendered: {exc}")) from exc
 
     def _check_interval(self, template_fields: Iterable[str], context: Any) -> None:
         named = [field for field in template_fields if names_interval(getattr(self, field))]
@@ -221,6 +233,14 @@ def no_interval(task_id: str, fields: Sequence[str], run_id: str) -> SpecError:
         "assets, for a partition, or by hand in a DAG without a schedule in time). Nothing was submitted. "
         "Give the DAG a schedule in time, or take the template out."
     )
+
+
+def _texts(conf: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return Spark's properties as it takes them: Python's numbers and booleans as text."""
+    return {
+        key: value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in conf.items()
+    }
 
 
 def generation(*, max_tries: int, retries: int | None) -> int:

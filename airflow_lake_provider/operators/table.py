@@ -94,8 +94,6 @@ class LakeTableOperator(LakeOperator):
             "quarantine": self.quarantine,
             "properties": self.properties,
             "depends_on": self.depends_on,
-            "resource_profile": self.resource_profile,
-            "engine_options": self.engine_options,
             **self.source_settings(project, context),
         }
         return table_request(
@@ -104,7 +102,7 @@ class LakeTableOperator(LakeOperator):
             environment=environment,
             inputs=self.inputs,
             names_interval=self._names_interval,
-            full_refresh=bool(context["params"].get(FULL_REFRESH)),
+            full_refresh=str(context["params"].get(FULL_REFRESH)).lower() == "true",
         )
 
     def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:

@@ -62,7 +62,12 @@ class LakeTransformOperator(LakeTableOperator):
         return {"sql": self._read(self.sql_file, project, context), "python": self.python}
 
     def _read(self, name: str, project: Project, context: Any) -> str:
-        text = _find(name, (self.base_dir, project.root), task_id=self.task_id).read_text(encoding="utf-8")
+        path = _find(name, (self.base_dir, project.root), task_id=self.task_id)
+        if not path.resolve().is_relative_to(project.root.resolve()):
+            raise SpecError(
+                f"{self.task_id}: sql_file {name!r} lies outside of the project {project.root}; move it there."
+            )
+        text = path.read_text(encoding="utf-8")
         if names_interval(text) and not has_interval(context):
             raise no_interval(self.task_id, [f"sql_file {name}"], context["run_id"])
         self._names_interval = self._names_interval or names_interval(text)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_lake_provider.factory import build_dag
 from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
@@ -148,6 +149,13 @@ def test_catchup_is_off_unless_asked_for_whatever_airflow_is_set_to(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__SCHEDULER__CATCHUP_BY_DEFAULT", "True")
     assert build(spec('"@daily"', "start_date: 2026-01-01")).catchup is False
+
+
+def test_an_unknown_name_in_a_template_is_an_error_and_not_an_empty_text(build: Callable[..., DAG]) -> None:
+    text = ORDERS.replace("{{ data_interval_start | ds }}", "{{ logical_dat }}")
+    task: Any = build(text).get_task("bronze__orders")
+    with pytest.raises(AirflowFailException, match="bronze__orders: a template cannot be rendered: 'logical_dat' is"):
+        task.render_template_fields({"dag": task.dag, "run_id": "r"})
 
 
 def test_every_dag_passes_airflows_own_validation(build: Callable[..., DAG]) -> None:

@@ -23,7 +23,7 @@ from airflow_lake_provider.exceptions import (
     QualityCheckFailed,
     SpecError,
 )
-from airflow_lake_provider.operators import LakeTransformOperator
+from airflow_lake_provider.operators import LakeQualityCheckOperator, LakeTransformOperator
 from airflow_lake_provider.operators.base import airflow_exception, generation
 from airflow_lake_provider.operators.link import LakeRunLink
 from airflow_lake_provider.protocol import CheckResult, Rows, TableReport
@@ -131,19 +131,18 @@ def test_each_error_has_its_airflow_exception(error: LakeError, kind: type[Excep
     assert str(airflow_exception(error)) == "x"
 
 
-def test_deferrable_is_refused_by_name(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
-    with pytest.raises(AirflowFailException, match="deferrable=True is not supported yet"):
-        transform(deferrable=True).run()
-    assert engine.requests == []
-
-
-@pytest.mark.parametrize("argument", ["resource_profile", "engine_options"])
+@pytest.mark.parametrize(
+    "argument",
+    [{"deferrable": True}, {"resource_profile": "small"}, {"engine_options": {"a": "b"}}],
+    ids=lambda a: [*a][0],
+)
+@pytest.mark.parametrize("operator", [LakeTransformOperator, LakeQualityCheckOperator])
 def test_arguments_of_later_are_refused_by_name(
-    transform: Callable[..., Any], engine: InMemoryEngine, argument: str
+    task_run: Callable[..., Any], engine: InMemoryEngine, operator: Any, argument: dict[str, Any]
 ) -> None:
-    value = {"resource_profile": "small", "engine_options": {"a": "b"}}[argument]
-    with pytest.raises(AirflowFailException, match=f"(?s){argument}.*not supported yet"):
-        transform(**{argument: value}).run()
+    own = {"sql": "SELECT 1 AS n"} if operator is LakeTransformOperator else {"checks": ["row_count > 0"]}
+    with pytest.raises(AirflowFailException, match=f"{[*argument][0]} is not supported yet"):
+        task_run(operator, table=TABLE, **own, **argument).run()
     assert engine.requests == []
 
 
@@ -291,8 +290,8 @@ def test_spark_conf_adds_to_the_environments_and_none_removes(
     transform: Callable[..., Any], engine: InMemoryEngine, project: Path
 ) -> None:
     (project / "lake.yaml").write_text("environments: {local: {spark_conf: {spark.a: '1', spark.b: '2'}}}\n")
-    transform(spark_conf={"spark.a": None, "spark.c": "3"}).run()
-    assert dict(engine.requests[0].spark_conf) == {"spark.b": "2", "spark.c": "3"}
+    transform(spark_conf={"spark.a": None, "spark.c": 3, "spark.d": True}).run()
+    assert dict(engine.requests[0].spark_conf) == {"spark.b": "2", "spark.c": "3", "spark.d": "true"}
 
 
 def test_the_request_names_the_task_run_and_its_interval(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
@@ -302,6 +301,12 @@ def test_the_request_names_the_task_run_and_its_interval(transform: Callable[...
     assert request.interval is not None
     assert request.interval.key == "2026-01-01T00:00:00+00:00/2026-01-02T00:00:00+00:00"
     assert request.provenance.spec_sha256 == request.tables[0].spec_sha256 != ""
+
+
+def test_a_template_that_is_no_jinja_fails_without_retry(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
+    with pytest.raises(AirflowFailException, match="t: a template cannot be rendered"):
+        transform(sql="SELECT {{ 1").run()
+    assert engine.requests == []
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -74,6 +74,16 @@ def test_a_missing_file_says_where_it_was_looked_for(
         run.run()
 
 
+def test_a_file_outside_of_the_project_is_refused(
+    task_run: Callable[..., Any], engine: InMemoryEngine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "q.sql"
+    outside.write_text("SELECT 1 AS n")
+    with pytest.raises(AirflowFailException, match="lies outside of the project"):
+        task_run(LakeTransformOperator, table="gold.orders", sql_file=str(outside)).run()
+    assert engine.requests == []
+
+
 def test_a_relative_project_dir_counts_from_the_dag_file(
     task_run: Callable[..., Any], engine: InMemoryEngine, project: Path
 ) -> None:

@@ -27,8 +27,8 @@ from airflow_lake_provider.protocol.report import FAILED, PUBLISHED
 from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST, segment
 from airflow_lake_provider.runs.outcome import is_final
 
-UNSTARTED_HOURS = 1
-"""A start without a handle may be on its way for so long; after that it is dead."""
+UNSEEN_HOURS = 24
+"""A start that this engine cannot ask about (no handle yet, or another engine's) counts as dead after this time."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,9 @@ class TaskStarts:
 
     def _is_dead(self, entry: OpenStart, engine: Engine) -> bool:
         handle = read_handle(self.store, JobFolder(self.root, entry.task))
-        if handle is None:
-            age = datetime.now(UTC) - datetime.fromisoformat(entry.opened_at)
-            return age > timedelta(hours=UNSTARTED_HOURS)
-        return not is_live(engine, handle)
+        if handle is not None and handle.engine == engine.name:
+            return not is_live(engine, handle)
+        return datetime.now(UTC) - datetime.fromisoformat(entry.opened_at) > timedelta(hours=UNSEEN_HOURS)
 
 
 def is_live(engine: Engine, handle: RunHandle) -> bool:

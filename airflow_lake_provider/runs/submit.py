@@ -184,7 +184,7 @@ def run_job(
         starts.open(folder)
         if not store.create(folder.document(REQUEST), to_json(request).encode()):
             continue  # another worker began the same start in this moment: the next look finds it
-        return wait.until_end(folder, request, _submit(folder, request, engine, store), starts)
+        return wait.until_end(folder, request, _submit(folder, request, engine, store, log), starts)
 
 
 def deliver(delivery: Delivery, store: Store | None = None) -> None:
@@ -214,9 +214,9 @@ def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None
         return None
     if handle is None:
         log.info("Nobody knows whether %s was started: submitting it again under the same id", folder.uri)
-        handle = _submit(folder, request, engine, store)
+        handle = _submit(folder, request, engine, store, log)
     elif is_live(engine, handle):
-        log.info("Found this run alive: waiting for it")
+        log.info("This run goes on, waiting for it: %s", engine.describe(handle))
     else:
         return None
     ended = wait.until_end(folder, request, handle, starts)
@@ -224,8 +224,9 @@ def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None
     return None if lost else ended
 
 
-def _submit(folder: JobFolder, request: JobRequest, engine: Engine, store: Store) -> RunHandle:
+def _submit(folder: JobFolder, request: JobRequest, engine: Engine, store: Store, log: logging.Logger) -> RunHandle:
     handle = engine.submit(SparkJob(request=request, request_uri=folder.document(REQUEST)))
+    log.info("Submitted %s to %s: %s", request.request_id, engine.name, engine.describe(handle))
     store.write(folder.document(HANDLE), to_json(handle).encode())
     return handle
 
@@ -274,7 +275,6 @@ class _Wait:
         """Wait until the run has ended, then settle what it leaves. An interrupt cancels it."""
         run = self.engine.describe(handle)
         try:
-            self.log.info("Submitted %s to %s: %s", request.request_id, self.engine.name, run)
             if isinstance(self.engine, FollowsLogs):
                 self.engine.follow(handle)
             if self.on_start is not None:
@@ -291,7 +291,8 @@ class _Wait:
             if self.on_report is not None:
                 self.on_report(report)
             starts.settle(folder, request.submissions, report)
-        self.log.info("%s: %s", state.status.value.capitalize(), run)
+        detail = f" ({state.detail})" if state.detail else ""
+        self.log.info("%s%s: %s", state.status.value.capitalize(), detail, run)
         return EndedRun(state, report, folder, run)
 
     def _poll(self, folder: JobFolder, handle: RunHandle) -> RunState:

@@ -230,14 +230,14 @@ def test_interrupted_run_takes_its_job_along(
 
 
 @pytest.mark.spark
-def test_sample_project_runs_for_real(project: Path, tmp_path: Path) -> None:
+def test_sample_project_runs_for_real(project: Path, spark_python: str) -> None:
     """The two commands that ``lake init`` names, and what they leave, day by day."""
 
     def run(*arguments: str) -> Any:
         done = subprocess.run(
             [sys.executable, "-c", "from airflow_lake_provider.cli import main; main()", *arguments],
             cwd=REPO,
-            env={name: value for name, value in os.environ.items() if name not in ("LAKE_HOME", "LAKE_ENV")},
+            env={**os.environ, "LAKE_SPARK_PYTHON": spark_python},
             capture_output=True,
             text=True,
             check=False,

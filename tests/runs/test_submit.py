@@ -338,7 +338,7 @@ def test_live_run_of_another_dag_run_is_left_alone(run_task: RunTask) -> None:
     assert engine.cancelled == []
 
 
-def test_start_without_a_handle_is_dead_after_a_while(run_task: RunTask, environment: Environment) -> None:
+def test_start_without_a_handle_is_dead_after_a_day(run_task: RunTask, environment: Environment) -> None:
     engine = Flaky(dies_in="submit")
     other = replace(TASK, run_id="other")
     with pytest.raises(Died):
@@ -347,10 +347,21 @@ def test_start_without_a_handle_is_dead_after_a_while(run_task: RunTask, environ
     assert engine.requests[-1].submissions.dead == ()
 
     entry = f"{environment.job_root}/flights/~open/silver__a/{other.request_id}.json"
-    long_ago = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    long_ago = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
     STORE.write(entry, to_json(OpenStart(other, long_ago)).encode())
     run_task(engine, replace(TASK, run_id="later"))
     assert engine.requests[-1].submissions.dead == (other.request_id,)
+
+
+def test_start_on_another_engine_is_not_taken_for_dead(run_task: RunTask, environment: Environment) -> None:
+    engine = Flaky(dies_in="state", states=[Status.RUNNING] * 9)
+    with pytest.raises(Died):
+        run_task(engine, replace(TASK, run_id="other"))
+    handle = folder(environment, run_id="other").document(HANDLE)
+    STORE.write(handle, (STORE.read(handle) or b"").replace(b'"in_memory"', b'"glue"'))
+    later = InMemoryEngine()
+    run_task(later)
+    assert later.requests[0].submissions.dead == ()
 
 
 def test_good_runs_leave_nothing_to_look_at(run_task: RunTask, environment: Environment) -> None:

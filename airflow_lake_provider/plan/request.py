@@ -25,7 +25,7 @@ from airflow_lake_provider.protocol import (
 from airflow_lake_provider.spec import Environment, TableSpec
 from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
 from airflow_lake_provider.spec.layers import quarantine_table
-from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
+from airflow_lake_provider.spec.lineage import SqlError, TableName, is_deterministic, read_query
 from airflow_lake_provider.spec.problem import Problem, told
 from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
 from airflow_lake_provider.spec.rules import format_of, strategy_of, table_problems
@@ -185,8 +185,12 @@ def _transform(
     if inputs is None:
         named = {_name(name, catalog) for name in query.tables} | set(spec.depends_on or ())
         inputs = sorted(named - {table})
+    rules = [column.rule for column in (spec.columns or {}).values() if column.rule is not None]
     return TransformStep(
-        sql=sql, inputs=tuple(inputs), deterministic=query.deterministic, names_interval=names_interval
+        sql=sql,
+        inputs=tuple(inputs),
+        deterministic=query.deterministic and all(is_deterministic(rule) for rule in rules),
+        names_interval=names_interval,
     )
 
 

@@ -213,7 +213,7 @@ TABLE_PLACES: dict[tuple[str, ...], Place] = {
     ("quarantine",): Place(("table", "max"), {}, "`quarantine`"),
     ("columns", "*"): Place(keys_of(words.ColumnSpec), {}, "a column"),
 }
-DEFAULT_PLACES = {**TABLE_PLACES, (): Place(_TABLE_KEYS[3:], words.TABLE_LATER, others=_TASK_ARGUMENTS)}
+DEFAULT_PLACES = {**TABLE_PLACES, (): Place(_TABLE_KEYS[3:], words.TABLE_LATER, "`defaults`", _TASK_ARGUMENTS)}
 
 
 def read_lake_yaml(path: Path) -> lake.LakeKeys:

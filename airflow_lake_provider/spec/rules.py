@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 
+from airflow_lake_provider.protocol import METADATA_COLUMNS
 from airflow_lake_provider.spec.check import check_columns, check_problems
 from airflow_lake_provider.spec.column_type import read_type
 from airflow_lake_provider.spec.layers import LAYERS, default_strategy, layer_of, quarantine_table
@@ -15,8 +16,7 @@ from airflow_lake_provider.spec.template import names_interval
 from airflow_lake_provider.spec.values import IDENTIFIER, partition_column
 
 SOURCES = ("ingest", "sql", "sql_file")
-METADATA_COLUMNS = ("_source_file", "_ingested_at", "_run_id")
-
+_ENDINGS = {"jsonl": "json", "ndjson": "json"}
 _FITTING = {
     "year": ("date", "timestamp", "timestamp_ntz"),
     "month": ("date", "timestamp", "timestamp_ntz"),
@@ -39,15 +39,14 @@ def format_of(ingest: IngestSpec) -> str | None:
     if ingest.format is not None:
         return ingest.format
     endings = {_ending(pattern) for pattern in ingest.files}
-    ending = endings.pop() if len(endings) == 1 else None
-    return {"jsonl": "json", "ndjson": "json"}.get(ending or "", ending)
+    return endings.pop() if len(endings) == 1 else None
 
 
 def _ending(pattern: str) -> str | None:
     suffixes = [suffix.lstrip(".").lower() for suffix in PurePosixPath(pattern).suffixes]
     while suffixes and suffixes[-1] in ("gz", "bz2", "zst", "snappy", "deflate", "lz4"):
         suffixes.pop()
-    return suffixes[-1] if suffixes else None
+    return _ENDINGS.get(suffixes[-1], suffixes[-1]) if suffixes else None
 
 
 def table_problems(

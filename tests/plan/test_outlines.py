@@ -1,4 +1,4 @@
-"""The plan of each spec, as a text that is compared; ``UPDATE_GOLDEN=1`` writes it anew."""
+"""The plan of each spec, as a text that is compared; ``make golden`` writes it anew."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_spec_gives_exactly_this_plan(name: str, monkeypatch: pytest.MonkeyPat
     plan = plan_pipeline(SPECS[name])
     assert plan.warnings == ()
     golden = OUTLINES / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("LAKE_GOLDEN") == "write":
         golden.write_text(outline(plan), encoding="utf-8")
     assert outline(plan) == golden.read_text(encoding="utf-8")
 

@@ -41,7 +41,7 @@ def test_there_are_enough_of_them() -> None:
 def test_a_bad_spec_gives_exactly_this_output(name: str, folder: Path) -> None:
     shown = str(mistakes(name, folder)) + "\n"
     golden = CASES / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("LAKE_GOLDEN") == "write":
         golden.write_text(shown, encoding="utf-8")
     assert shown == golden.read_text(encoding="utf-8")
 

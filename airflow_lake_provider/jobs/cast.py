@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import ContractError
 from airflow_lake_provider.jobs.tables import literal, quoted_column
@@ -38,11 +38,22 @@ class Formats:
     base64: bool = False
 
 
+_Bad = Callable[[str, str], str]
+
+
 class Cast(NamedTuple):
-    """SQL of the typed value, and of whether it does not fit (``None`` where every value does)."""
+    """SQL of the typed value, and what makes the SQL of whether it does not fit.
+
+    ``bad`` takes the SQL of the value as it was and of the typed one, so that neither is evaluated anew; it is ``None``
+    where every value fits.
+    """
 
     value: str
-    bad: Optional[str] = None
+    bad: Optional[_Bad] = None
+
+    def misfit(self, value: str, typed: str) -> Optional[str]:
+        """Return SQL of whether ``value`` did not fit."""
+        return self.bad(value, typed) if self.bad else None
 
 
 class _NoCast(Exception):
@@ -131,47 +142,66 @@ def _cast(value: str, source: Any, target: Any, formats: Formats, names: Iterato
             value, source, target, formats, names
         )
     if want in (*_NUMBERS, "BooleanType") and have in (*_NUMBERS, "BooleanType"):
-        typed = f"try_cast({value} AS {name})"
-        lost = f"{typed} IS NULL"
-        if want in (*_INTEGERS, "BooleanType"):
-            lost += f" OR CAST({typed} AS {source.simpleString()}) <> {value}"
-        return Cast(typed, f"{value} IS NOT NULL AND ({lost})")
+        exact = want in (*_INTEGERS, "BooleanType")
+        return Cast(f"try_cast({value} AS {name})", _lost_as(source) if exact else _is_lost)
     if want in _TIMES and have in _TIMES:
-        typed = f"CAST({value} AS {name})"
-        return Cast(typed, f"CAST({typed} AS {source.simpleString()}) <> {value}" if want == "DateType" else None)
+        return Cast(f"CAST({value} AS {name})", _lost_as(source) if want == "DateType" else None)
     raise _NoCast
+
+
+def _is_lost(value: str, typed: str) -> str:
+    return f"{value} IS NOT NULL AND {typed} IS NULL"
+
+
+def _lost_as(source: Any) -> _Bad:
+    """Return what tells whether a value is another one when it comes back."""
+    kind = source.simpleString()
+    return lambda value, typed: f"{value} IS NOT NULL AND ({typed} IS NULL OR CAST({typed} AS {kind}) <> {value})"
 
 
 def _array(value: str, source: Any, target: Any, formats: Formats, names: Iterator[int]) -> Cast:
     element = f"_e{next(names)}"
     inner = _cast(element, source.elementType, target.elementType, formats, names)
+    misfit = inner.misfit(element, inner.value)
     typed = f"transform({value}, {element} -> {inner.value})"
-    return Cast(typed, inner.bad and f"exists({value}, {element} -> coalesce({inner.bad}, false))")
+    return Cast(typed, misfit and (lambda value, _: f"exists({value}, {element} -> coalesce({misfit}, false))") or None)
 
 
 def _map(value: str, source: Any, target: Any, formats: Formats, names: Iterator[int]) -> Cast:
     key, item = f"_e{next(names)}", f"_e{next(names)}"
-    keys = _cast(key, source.keyType, target.keyType, formats, names)
-    items = _cast(item, source.valueType, target.valueType, formats, names)
-    if keys.value != key:
+    if _cast(key, source.keyType, target.keyType, formats, names).value != key:
         raise _NoCast  # two keys could become one
+    items = _cast(item, source.valueType, target.valueType, formats, names)
+    misfit = items.misfit(item, items.value)
     typed = f"transform_values({value}, ({key}, {item}) -> {items.value})"
-    return Cast(typed, items.bad and f"exists(map_values({value}), {item} -> coalesce({items.bad}, false))")
+    if misfit is None:
+        return Cast(typed)
+    return Cast(typed, lambda value, _: f"exists(map_values({value}), {item} -> coalesce({misfit}, false))")
 
 
 def _struct(value: str, source: Any, target: Any, formats: Formats, names: Iterator[int]) -> Cast:
     there = {field.name.lower(): field for field in source.fields}
-    values, bads = [], []
+    values: List[str] = []
+    inner: List[Tuple[str, Cast]] = []
     for field in target.fields:
         have = there.get(field.name.lower())
-        inner = Cast(f"CAST(NULL AS {field.dataType.simpleString()})")
-        if have is not None:
-            inner = _cast(f"{value}.{quoted_column(have.name)}", have.dataType, field.dataType, formats, names)
-        values.append(f"{literal(field.name)}, {inner.value}")
-        if inner.bad:
-            bads.append(f"coalesce({inner.bad}, false)")
+        if have is None:
+            values.append(f"{literal(field.name)}, CAST(NULL AS {field.dataType.simpleString()})")
+            continue
+        path = f".{quoted_column(have.name)}"
+        one = _cast(value + path, have.dataType, field.dataType, formats, names)
+        values.append(f"{literal(field.name)}, {one.value}")
+        inner.append((path, one))
     typed = f"CASE WHEN {value} IS NOT NULL THEN named_struct({', '.join(values)}) END"
-    return Cast(typed, " OR ".join(bads) or None)
+    if not any(one.bad for _, one in inner):
+        return Cast(typed)
+
+    def bad(whole: str, _: str) -> str:
+        # The parts' own typed values are inline: they were made from the same place.
+        parts = (one.misfit(whole + path, one.value.replace(value + path, whole + path)) for path, one in inner)
+        return " OR ".join(f"coalesce({part}, false)" for part in parts if part)
+
+    return Cast(typed, bad)
 
 
 def _from_text(value: str, target: Any, formats: Formats) -> Cast:
@@ -183,28 +213,26 @@ def _from_text(value: str, target: Any, formats: Formats) -> Cast:
     elif kind in _NESTED:
         return _json(value, target, formats)
     elif kind in _TIMES:
-        typed = {"DateType": _date, "TimestampType": _timestamp, "TimestampNTZType": _timestamp_ntz}[kind](
-            value, formats
-        )
+        by_kind = {"DateType": _date, "TimestampType": _timestamp, "TimestampNTZType": _timestamp_ntz}
+        typed = by_kind[kind](value, formats)
     else:
         typed = f"try_cast({value} AS {name})"
-    lost = f"{typed} IS NULL"
-    if kind in _FRACTIONS:
-        # Java reads '1d' and '1f' as numbers, and what is too large for a double as infinite.
-        lost += (
-            f" OR ((abs({typed}) = double('Infinity') OR lower(right(trim({value}), 1)) IN ('d', 'f'))"
-            f" AND NOT contains(lower({value}), 'inf'))"
-        )
-    return Cast(typed, f"{value} IS NOT NULL AND ({lost})")
+    return Cast(typed, _no_fraction if kind in _FRACTIONS else _is_lost)
+
+
+def _no_fraction(value: str, typed: str) -> str:
+    # Java reads '1d' and '1f' as numbers, and what is too large for a double as infinite.
+    too_lenient = f"abs({typed}) = double('Infinity') OR lower(right(trim({value}), 1)) IN ('d', 'f')"
+    return f"{value} IS NOT NULL AND ({typed} IS NULL OR (({too_lenient}) AND NOT contains(lower({value}), 'inf')))"
 
 
 def _integer(value: str, name: str) -> str:
     # Writers that know one kind of number write 5 as 5.0, and large ones as 1.0E7.
     exact = f"try_cast({value} AS DECIMAL(38,18))"
     return (
-        f"CASE WHEN try_cast({value} AS {name}) IS NOT NULL THEN try_cast({value} AS {name})"
+        f"coalesce(try_cast({value} AS {name}), CASE"
         f" WHEN {value} RLIKE '[0-9][.]0*[ ]*$' THEN try_cast(regexp_replace({value}, '[.]0*[ ]*$', '') AS {name})"
-        f" WHEN {value} RLIKE '[0-9.][eE][+]?[0-9]' AND {exact} = floor({exact}) THEN try_cast({exact} AS {name}) END"
+        f" WHEN {value} RLIKE '[0-9.][eE][+]?[0-9]' AND {exact} = floor({exact}) THEN try_cast({exact} AS {name}) END)"
     )
 
 
@@ -258,7 +286,6 @@ def _json(value: str, target: Any, formats: Formats) -> Cast:
     document = f"concat('{{\"v\":', {value}, '}}')"
     parsed = f"from_json({document}, {literal(schema)}, map({pairs}))"
     return Cast(
-        f"{parsed}.v",
-        f"{value} IS NOT NULL AND ({parsed}._lake_corrupt IS NOT NULL"
-        f" OR (({parsed}.v) IS NULL AND trim({value}) <> 'null'))",
+        f"CASE WHEN {parsed}._lake_corrupt IS NULL THEN {parsed}.v END",
+        lambda value, typed: f"{value} IS NOT NULL AND {typed} IS NULL AND trim({value}) <> 'null'",
     )

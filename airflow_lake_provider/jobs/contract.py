@@ -155,26 +155,37 @@ def _cast_stage(
     formats: Formats,
     table: str,
 ) -> Any:
-    """Select the typed columns under their names, ``_lake_bad_<n>`` where a value may not fit, and the originals."""
-    selected = []
+    """Select the typed columns under their names, ``_lake_bad_<n>`` where a value may not fit, and the originals.
+
+    In two steps, so that each value is cast once and only looked at afterwards.
+    """
+    original = {key: f"{_INTERNAL}in_{n}" for n, key in enumerate(source)}
+    typed, bads = [], []
     for n, (column, target) in enumerate(zip(columns, targets)):
+        name = quoted_column(column.name)
         there = source.get(column.name.lower())
         if there is None:
-            selected.append(f"CAST(NULL AS {target.simpleString()}) AS {quoted_column(column.name)}")
+            typed.append(f"CAST(NULL AS {target.simpleString()}) AS {name}")
             continue
-        original = quoted_column(there.name)
-        how = cast(original, source=there.kind, target=target, formats=formats, where=f"{table}: {column.name}")
-        selected.append(f"{how.value} AS {quoted_column(column.name)}")
-        if how.bad:
-            start = literal(f"{column.name}: '")
+        how = cast(
+            quoted_column(there.name),
+            source=there.kind,
+            target=target,
+            formats=formats,
+            where=f"{table}: {column.name}",
+        )
+        typed.append(f"{how.value} AS {name}")
+        before = original[column.name.lower()]
+        misfit = how.misfit(before, name)
+        if misfit:
             end = literal(f"' is not {_article(column.type)}")
-            reason = f"concat({start}, {shown(original, there.kind)}, {end})"
-            selected.append(f"CASE WHEN {how.bad} THEN {reason} END AS {_INTERNAL}bad_{n}")
-    selected += [quoted_column(name) for name in metadata.values()]
-    selected += [f"{quoted_column(there.name)} AS {_INTERNAL}in_{n}" for n, there in enumerate(source.values())]
-    selected.append(f"{REASONS} AS {_INTERNAL}read" if REASONS in df.columns else f"array() AS {_INTERNAL}read")
-    selected.append(f"{RAW} AS {_INTERNAL}text" if RAW in df.columns else f"CAST(NULL AS STRING) AS {_INTERNAL}text")
-    return df.selectExpr(*selected)
+            reason = f"concat({literal(f'{column.name}: ' + chr(39))}, {shown(before, there.kind)}, {end})"
+            bads.append(f"CASE WHEN {misfit} THEN {reason} END AS {_INTERNAL}bad_{n}")
+    kept = [quoted_column(name) for name in metadata.values()]
+    typed += [*kept, *(f"{quoted_column(there.name)} AS {original[key]}" for key, there in source.items())]
+    typed.append(f"{REASONS} AS {_INTERNAL}read" if REASONS in df.columns else f"array() AS {_INTERNAL}read")
+    typed.append(f"{RAW} AS {_INTERNAL}text" if RAW in df.columns else f"CAST(NULL AS STRING) AS {_INTERNAL}text")
+    return df.selectExpr(*typed).selectExpr("*", *bads)
 
 
 def _article(kind: str) -> str:
@@ -186,40 +197,48 @@ def _reasons(stage: Any, columns: Sequence[Column], keys: "set[str]", table: str
     """Return one expression for each thing that a row can have wrong; it is NULL where the row has not."""
     from pyspark.sql import functions as F
 
+    rules = _rules(stage, columns, table)
+    may_misfit = set(stage.columns)
     reasons: List[Any] = []
     for n, column in enumerate(columns):
         value, bad = F.col(quoted_column(column.name)), f"{_INTERNAL}bad_{n}"
-        fits = F.lit(True)
-        if bad in stage.columns:
+        is_null = value.isNull()
+        if bad in may_misfit:
             reasons.append(F.col(bad))
-            fits = F.col(bad).isNull()
+            is_null = is_null & F.col(bad).isNull()
         if not column.nullable:
-            reasons.append(F.when(value.isNull() & fits, F.lit(f"{column.name} is NULL")))
+            reasons.append(F.when(is_null, F.lit(f"{column.name} is NULL")))
         elif column.name.lower() in keys:
-            text = f"{column.name} is NULL, which a unique_key must not be"
-            reasons.append(F.when(value.isNull() & fits, F.lit(text)))
-        if column.rule:
-            rule = _rule(stage, column, table)
-            reasons.append(F.when(~rule, F.lit(f"rule of {column.name} failed: {' '.join(column.rule.split())}")))
+            reasons.append(F.when(is_null, F.lit(f"{column.name} is NULL, which a unique_key must not be")))
+        if column.name in rules:
+            text = f"rule of {column.name} failed: {' '.join((column.rule or '').split())}"
+            reasons.append(F.when(~rules[column.name], F.lit(text)))
     return reasons
 
 
-def _rule(stage: Any, column: Column, table: str) -> Any:
+def _rules(stage: Any, columns: Sequence[Column], table: str) -> Dict[str, Any]:
+    """Return the predicates by their column's name, each seen to be one over a single row."""
     from pyspark.errors import AnalysisException, ParseException
     from pyspark.sql import functions as F
 
-    predicate = column.rule or "true"
-    text = " ".join(predicate.split())
+    ruled = [column for column in columns if column.rule]
     try:
+        rules = {column.name: F.expr(column.rule or "") for column in ruled}
         # Beside another column an aggregate is refused, which would judge the batch and not the row.
-        rule = F.expr(predicate)
-        kind = stage.select(F.col(quoted_column(column.name)), rule.alias("_lake_rule")).schema["_lake_rule"].dataType
+        judged = stage.select(f"{_INTERNAL}text", *(rule.alias(f"r{n}") for n, rule in enumerate(rules.values())))
+        kinds = [field.dataType.simpleString() for field in judged.schema.fields[1:]]
     except (AnalysisException, ParseException) as exc:
+        if len(ruled) > 1:
+            for column in ruled:
+                _rules(stage, [column], table)
         detail = re.sub(r"\s+", " ", str(exc).split(";")[0].split("== SQL")[0]).strip()
-        raise ContractError(f"{table}: the rule of {column.name} cannot be understood: {text}: {detail}") from exc
-    if kind.simpleString() != "boolean":
-        raise ContractError(f"{table}: the rule of {column.name} gives a {kind.simpleString()}, not a boolean: {text}")
-    return rule
+        text = " ".join((ruled[0].rule or "").split())
+        raise ContractError(f"{table}: the rule of {ruled[0].name} cannot be understood: {text}: {detail}") from exc
+    for column, kind in zip(ruled, kinds):
+        if kind != "boolean":
+            text = " ".join((column.rule or "").split())
+            raise ContractError(f"{table}: the rule of {column.name} gives a {kind}, not a boolean: {text}")
+    return rules
 
 
 def _final(stage: Any, reasons: Sequence[Any], kept: Sequence[str], source: Sequence[_Source]) -> Any:
@@ -229,9 +248,7 @@ def _final(stage: Any, reasons: Sequence[Any], kept: Sequence[str], source: Sequ
     found = F.array().cast("array<string>")
     if reasons:
         # Almost all rows are good: the array is built only where some reason is there.
-        some = reasons[0].isNotNull()
-        for reason in reasons[1:]:
-            some = some | reason.isNotNull()
+        some = F.coalesce(*reasons).isNotNull()
         found = F.when(some, F.filter(F.array(*reasons), lambda reason: reason.isNotNull())).otherwise(found)
     names = [quoted_column(name) for name in kept]
     originals = [f"{_INTERNAL}in_{n}" for n in range(len(source))]

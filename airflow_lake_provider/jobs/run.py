@@ -109,8 +109,7 @@ class TableRun:
             return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs, snapshot_id=head)
         judged = judge(self._spark, self._job, self._request, inputs, now=datetime.now(timezone.utc))
         if judged is None:
-            self._warnings.append("no file matched and there is no contract, so there is no table yet")
-            return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs)
+            return self._nothing_to_read(table, inputs)
         batch = materialise(judged.df)
         reached("judged", self._request.table)
         self._check_rejected(batch)
@@ -171,6 +170,21 @@ class TableRun:
                 )
             return True
         return same and inputs.repeatable
+
+    def _nothing_to_read(self, table: Optional[IcebergTable], inputs: Inputs) -> TableReport:
+        """No new file, and no contract that says what the columns of an empty batch are."""
+        if table is None:
+            self._warnings.append("no file matched and there is no contract, so there is no table yet")
+            return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs)
+        outcome = self._audit_unchanged(table, table.head())
+        return self._report(
+            outcome.status,
+            rows=_NOTHING_READ,
+            plan="nothing",
+            inputs=inputs,
+            snapshot_id=outcome.snapshot_id,
+            outcome=outcome,
+        )
 
     def _check_rejected(self, batch: Batch) -> None:
         """See that the rejected rows may be set aside; where they are too many, show them on their branch and fail."""

@@ -213,6 +213,15 @@ def test_ingest_without_files_makes_an_empty_table_where_there_is_a_contract(lak
     assert "no file matched" in without.warnings[0]
 
 
+def test_ingest_without_new_files_reports_the_table_as_it_is_and_judges_it(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    request = ingest("bronze.t", f"{tmp_path}/*.csv", checks=("row_count = 1",))
+    head = lake.table(request, interval=day(1)).snapshot_id
+    report = lake.table(request, interval=day(2))
+    assert (report.status, report.snapshot_id, report.warnings) == ("no_op", head, ())
+    assert [check.outcome for check in report.checks] == ["pass"]
+
+
 def test_json_and_parquet_files_without_a_contract(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"id": 1, "who": {"name": "ö"}}\n{"id": 2}\nnot json\n{"id": 3}\n')
     report = lake.table(ingest("bronze.j", f"{tmp_path}/*.json", "json"))

@@ -94,7 +94,9 @@ def _judge(check: Check, scanned: Scanned, line: int) -> CheckResult:
         return _result(check, ERROR, None, "the value is NaN, which is above and below nothing")
     if main.kind == "GroupByCheck":
         return _judge_groups(check, mine[1:])
-    return _result(check, main.outcome, _freshness(main) if main.kind == "FreshnessCheck" else value, _message(main))
+    return _result(
+        check, main.outcome, _freshness(main) if main.kind == "FreshnessCheck" else value, _message(check, main)
+    )
 
 
 def _judge_groups(check: Check, groups: Sequence[Measured]) -> CheckResult:
@@ -136,9 +138,19 @@ def _condensed(errors: Sequence[str]) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def _message(one: Measured) -> Optional[str]:
-    if one.outcome == PASS or one.kind != "SchemaCheck":
+def _message(check: Check, one: Measured) -> Optional[str]:
+    """Say what was expected, where the check's own line does not; ``None`` of a check that passed."""
+    if one.outcome == PASS:
         return None
+    said = [_schema_events(one)] if one.kind == "SchemaCheck" else []
+    for key in ("name", "fail condition", "fail query", one.outcome):
+        asked = (check.body or {}).get(str(key))
+        if isinstance(asked, str):
+            said.append(" ".join((asked if key == "name" else f"{key} {asked}").split()))
+    return "; ".join(part for part in said if part) or None
+
+
+def _schema_events(one: Measured) -> Optional[str]:
     details = one.details
     parts = [f"column {name} is missing" for name in details.get("missing_column_names") or ()]
     parts += [f"column {name} is there" for name in details.get("present_column_names") or ()]

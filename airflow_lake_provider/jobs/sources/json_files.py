@@ -177,11 +177,7 @@ def _as_inferred(spark: Any, options: Options, parser: Dict[str, str], rows: Any
     from pyspark.sql import functions as F
 
     good = rows.where(F.col(_FIELDS).isNotNull()).select(_TEXT)
-    strings = getattr(good._jdf, "as")(spark._jvm.org.apache.spark.sql.Encoders.STRING())
-    reader = spark.read.options(**parser)
-    schema = reader._df(reader._jreader.json(strings)).schema
-    fields = [field for field in schema.fields if field.name != _CORRUPT]
-    _require_distinct([field.name for field in fields])
+    fields = _inferred(spark, parser, good)
     kind = "struct<" + ", ".join([*(_declared(f.name, f.dataType) for f in fields), f"{_CORRUPT}: string"]) + ">"
     settings = "map(" + ", ".join(f"{literal(name)}, {literal(value)}" for name, value in parser.items()) + ")"
     typed = rows.withColumn("_lake_row", F.expr(f"from_json({_TEXT}, {literal(kind)}, {settings})"))
@@ -194,15 +190,35 @@ def _as_inferred(spark: Any, options: Options, parser: Dict[str, str], rows: Any
     )
 
 
-def _require_distinct(names: Sequence[str]) -> None:
+def _inferred(spark: Any, parser: Dict[str, str], documents: Any) -> List[Any]:
+    """Return the fields that Spark infers.
+
+    :raises SourceError: names differ only by case: Spark would take them for one and lose the values of the other.
+    """
+    strings = getattr(documents._jdf, "as")(spark._jvm.org.apache.spark.sql.Encoders.STRING())
+    reader = spark.read.options(**parser)
+    before = spark.conf.get("spark.sql.caseSensitive")
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        schema = reader._df(reader._jreader.json(strings)).schema
+    finally:
+        spark.conf.set("spark.sql.caseSensitive", before)
+    _require_distinct(schema, "")
+    return [field for field in schema.fields if field.name != _CORRUPT]
+
+
+def _require_distinct(kind: Any, path: str) -> None:
     spellings: Dict[str, str] = {}
-    for name in names:
-        other = spellings.setdefault(name.lower(), name)
-        if other != name:
+    for field in getattr(kind, "fields", ()):
+        other = spellings.setdefault(field.name.lower(), field.name)
+        if other != field.name:
             raise SourceError(
-                f"The JSON documents have the fields '{other}' and '{name}', which differ only by case: Spark takes them "
-                "for one. Declare the fields in `columns`; then both spellings count."
+                f"The JSON documents have the fields '{path}{other}' and '{path}{field.name}', which differ only by "
+                "case: Spark takes them for one. Declare the fields in `columns`; then both spellings count."
             )
+        _require_distinct(field.dataType, f"{path}{field.name}.")
+    if kind.typeName() == "array":
+        _require_distinct(kind.elementType, path)
 
 
 def _declared(name: str, kind: Any) -> str:

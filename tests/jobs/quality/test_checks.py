@@ -356,3 +356,12 @@ print(sorted(os.listdir(os.environ["HOME"])), sorted(os.listdir(".")))
     env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], env=env, cwd=here, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[] []", done.stderr
+
+
+def test_what_was_expected_is_named_where_the_check_does_not_say_it(judge: Callable[..., list[CheckResult]]) -> None:
+    results = judge(
+        Check("row_count", {"fail": "when > 1"}),
+        Check("failed rows", {"name": "none at all", "fail condition": "1 =\n 1"}),
+        Check("row_count > 0"),
+    )
+    assert [result.message for result in results] == ["fail when > 1", "none at all; fail condition 1 = 1", None]

@@ -89,6 +89,6 @@ $(VENV)/.installed: pyproject.toml $(AIRFLOW_CONSTRAINTS)
 
 $(SPARK_VENV)/.installed: $(VENV)/.installed $(SPARK_CONSTRAINTS) constraints/spark-dev.txt
 	@echo "==> Spark's environment in $(SPARK_VENV) (a few minutes the first time)"
-	@$(BIN)/lake spark install --path $(SPARK_VENV)
+	@$(BIN)/lake spark install --path $(SPARK_VENV) > /dev/null
 	@$(SPARK_VENV)/bin/python $(PIP) install --quiet --constraint constraints/spark-dev.txt pytest pytest-timeout
 	@touch $@

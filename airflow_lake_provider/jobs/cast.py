@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import ContractError
 from airflow_lake_provider.jobs.tables import literal, quoted_column
@@ -164,7 +164,9 @@ def _array(value: str, source: Any, target: Any, formats: Formats, names: Iterat
     inner = _cast(element, source.elementType, target.elementType, formats, names)
     misfit = inner.misfit(element, inner.value)
     typed = f"transform({value}, {element} -> {inner.value})"
-    return Cast(typed, misfit and (lambda value, _: f"exists({value}, {element} -> coalesce({misfit}, false))") or None)
+    if misfit is None:
+        return Cast(typed)
+    return Cast(typed, lambda value, _: f"exists({value}, {element} -> coalesce({misfit}, false))")
 
 
 def _map(value: str, source: Any, target: Any, formats: Formats, names: Iterator[int]) -> Cast:
@@ -181,27 +183,26 @@ def _map(value: str, source: Any, target: Any, formats: Formats, names: Iterator
 
 def _struct(value: str, source: Any, target: Any, formats: Formats, names: Iterator[int]) -> Cast:
     there = {field.name.lower(): field for field in source.fields}
-    values: List[str] = []
-    inner: List[Tuple[str, Cast]] = []
-    for field in target.fields:
-        have = there.get(field.name.lower())
-        if have is None:
-            values.append(f"{literal(field.name)}, CAST(NULL AS {field.dataType.simpleString()})")
-            continue
-        path = f".{quoted_column(have.name)}"
-        one = _cast(value + path, have.dataType, field.dataType, formats, names)
-        values.append(f"{literal(field.name)}, {one.value}")
-        inner.append((path, one))
-    typed = f"CASE WHEN {value} IS NOT NULL THEN named_struct({', '.join(values)}) END"
-    if not any(one.bad for _, one in inner):
-        return Cast(typed)
+
+    def parts(whole: str) -> Iterator[Tuple[Any, str, Optional[Cast]]]:
+        for field in target.fields:
+            have = there.get(field.name.lower())
+            if have is None:
+                yield field, "", None
+                continue
+            part = f"{whole}.{quoted_column(have.name)}"
+            yield field, part, _cast(part, have.dataType, field.dataType, formats, names)
 
     def bad(whole: str, _: str) -> str:
-        # The parts' own typed values are inline: they were made from the same place.
-        parts = (one.misfit(whole + path, one.value.replace(value + path, whole + path)) for path, one in inner)
-        return " OR ".join(f"coalesce({part}, false)" for part in parts if part)
+        misfits = [one.misfit(part, one.value) for _, part, one in parts(whole) if one is not None]
+        return " OR ".join(f"coalesce({misfit}, false)" for misfit in misfits if misfit)
 
-    return Cast(typed, bad)
+    values = ", ".join(
+        f"{literal(field.name)}, {one.value if one is not None else f'CAST(NULL AS {field.dataType.simpleString()})'}"
+        for field, _, one in parts(value)
+    )
+    typed = f"CASE WHEN {value} IS NOT NULL THEN named_struct({values}) END"
+    return Cast(typed, bad if any(one is not None and one.bad is not None for _, _, one in parts(value)) else None)
 
 
 def _from_text(value: str, target: Any, formats: Formats) -> Cast:

@@ -42,20 +42,3 @@ def test_two_copies_of_a_run_at_once_give_the_tables_of_one(lake: Lake, tmp_path
     assert lake.rows("SELECT _raw FROM bronze.t__quarantine") == [('{"id":"x","v":"bad"}',)]
     for name in ("bronze.t", "silver.t"):
         assert lake.iceberg(name).refs() == ["lake_published", "main"]
-
-
-def test_four_jobs_on_four_tables_and_on_one_all_succeed(lake: Lake) -> None:
-    def tables(number: int) -> list[object]:
-        own = transform(f"silver.t{number}", f"SELECT {number} AS id, 'own' AS v")
-        shared = transform(
-            "silver.shared", f"SELECT id, {number} AS job FROM range({number}0, {number}5)", "merge", unique_key=("id",)
-        )
-        return [own, shared]
-
-    requests = [lake.request(*tables(number), interval=day(number)) for number in range(1, 5)]
-    reports = run_at_once(lake, requests)
-    assert [table.status for report in reports for table in report.tables] == ["published"] * 8
-    assert lake.rows("SELECT job, count(*) FROM silver.shared GROUP BY job") == [(n, 5) for n in range(1, 5)]
-    for number in range(1, 5):
-        assert lake.rows(f"SELECT id FROM silver.t{number}") == [(number,)]
-    assert lake.iceberg("silver.shared").refs() == ["lake_published", "main"]

@@ -60,6 +60,8 @@ def deduplicate(batch: Batch, *, unique_key: Sequence[str], sequence_by: str | N
 
     keys = [F.col(quoted_column(name)) for name in unique_key]
     rows = batch.good
+    if rows.groupBy(*keys).count().where("count > 1").isEmpty():
+        return batch  # the usual batch: counting keys is far cheaper than sorting whole rows
     compared = [name for name in rows.columns if name not in METADATA_COLUMNS]
     by_key = Window.partitionBy(*keys)
     if sequence_by is not None:

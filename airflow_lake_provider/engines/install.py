@@ -59,7 +59,10 @@ def install_data_plane(
     folder = (path or default_folder(cache)).expanduser().absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f".{folder.name}.lock"), say):
+        # Not beside the folder, which may be a checkout of somebody's: nothing but the folder is left there.
+        lock = cache / "locks" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(lock, say):
             return _install(folder, force=force, say=say, cache=cache)
     except OSError as exc:
         raise EngineError(

@@ -223,7 +223,8 @@ def _from_text(value: str, target: Any, formats: Formats) -> Cast:
 
 def _no_fraction(value: str, typed: str) -> str:
     # Java reads '1d' and '1f' as numbers, and what is too large for a double as infinite.
-    too_lenient = f"abs({typed}) = double('Infinity') OR lower(right(trim({value}), 1)) IN ('d', 'f')"
+    suffixed = " OR ".join(f"endswith(trim({value}), '{letter}')" for letter in "dDfF")
+    too_lenient = f"{typed} IN (double('Infinity'), double('-Infinity')) OR {suffixed}"
     return f"{value} IS NOT NULL AND ({typed} IS NULL OR (({too_lenient}) AND NOT contains(lower({value}), 'inf')))"
 
 
@@ -241,8 +242,9 @@ def _date(value: str, formats: Formats) -> str:
     if formats.date:
         return f"CAST(try_to_timestamp({value}, {literal(formats.date)}) AS DATE)"
     # Spark itself takes '2026' and '2026-01-02 whatever' for dates.
-    midnight = "[T ]00:00(:00([.]0*)?)?Z?"
-    return f"CASE WHEN {value} RLIKE '^[ ]*{_DATE}({midnight})?[ ]*$' THEN try_cast({value} AS DATE) END"
+    text, midnight = f"trim({value})", "[T ]00:00(:00([.]0*)?)?Z?"
+    bare = f"locate('-', {text}, 6) > 0 AND NOT contains({text}, ' ') AND NOT contains({text}, 'T')"
+    return f"CASE WHEN ({bare}) OR {text} RLIKE '^{_DATE}{midnight}$' THEN try_cast({value} AS DATE) END"
 
 
 def _timestamp(value: str, formats: Formats) -> str:
@@ -250,8 +252,9 @@ def _timestamp(value: str, formats: Formats) -> str:
         typed = f"try_to_timestamp({value}, {literal(formats.timestamp)})"
         names_zone = any(letter in _pattern_letters(formats.timestamp) for letter in "XxZzVO")
         return typed if names_zone or not formats.time_zone else _in_zone(typed, formats.time_zone)
-    # Spark itself takes '12:30' for a time of the day on which the job runs.
-    typed = f"CASE WHEN {value} RLIKE '^[ ]*{_DATE}([T ]|$)' THEN try_cast({value} AS TIMESTAMP) END"
+    # Spark itself takes '2026' for its first day, and '12:30-02:00' for a time of the day on which the job runs.
+    dated = f"locate('-', {value}, 6) > 0 AND (locate(':', {value}) = 0 OR locate('-', {value}) < locate(':', {value}))"
+    typed = f"CASE WHEN {dated} THEN try_cast({value} AS TIMESTAMP) END"
     if not formats.time_zone:
         return typed
     zoneless = f"{value} RLIKE '^[ ]*{_DATE}([T ]{_CLOCK})?[ ]*$'"

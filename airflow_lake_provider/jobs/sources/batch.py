@@ -48,10 +48,15 @@ def file_column(df: Any) -> Any:
     """Return the column with the path of each row's file; for a DataFrame right from a reader."""
     from pyspark.sql import functions as F
 
-    # Spark gives a URI: percent-encoded, with one slash or three after `file:`, depending on its version.
+    # Spark gives a URI: percent-encoded, with one slash or three after `file:`, depending on its version. This is
+    # evaluated for every row, so what few files need is behind a look for it.
     encoded = "input_file_name()" if "_metadata" in df.columns else "_metadata.file_path"
-    decoded = f"url_decode(replace({encoded}, '+', '%2B'))"
-    return F.expr(f"regexp_replace({decoded}, '^file:/+', '/')").alias(FILE)
+    decoded = f"CASE WHEN contains({encoded}, '%') THEN url_decode(replace({encoded}, '+', '%2B')) ELSE {encoded} END"
+    plain = (
+        f"CASE WHEN startswith({encoded}, 'file:///') THEN substring({decoded}, 8)"
+        f" WHEN startswith({encoded}, 'file:/') THEN substring({decoded}, 6) ELSE {decoded} END"
+    )
+    return F.expr(plain).alias(FILE)
 
 
 def no_reasons() -> Any:

@@ -77,8 +77,8 @@ def apply_contract(
     missing = _missing(columns, source, absent or {}, origin, table)
     _require_names([*unique_key, *([sequence_by] if sequence_by else [])], wanted | set(metadata), columns, table)
 
-    stage = _cast_stage(batch_df, columns, targets, source, metadata, formats or Formats(), table)
-    reasons = _reasons(stage, columns, {name.lower() for name in unique_key}, table)
+    stage, misfits = _cast_stage(batch_df, columns, targets, source, metadata, formats or Formats(), table)
+    reasons = _reasons(stage, columns, misfits, {name.lower() for name in unique_key}, table)
     kept = [*(column.name for column in columns), *metadata.values()]
     further = [there.name for name, there in source.items() if name not in wanted]
     return Judged(
@@ -146,6 +146,10 @@ def _require_names(names: Sequence[str], there: "set[str]", columns: Sequence[Co
             raise ContractError(f"{table}: there is no column {name} to be a key or a sequence; there are: {have}")
 
 
+_Misfit = Tuple[str, str]
+"""SQL of whether a value did not fit, and of the reason; both over the cast stage."""
+
+
 def _cast_stage(
     df: Any,
     columns: Sequence[Column],
@@ -154,14 +158,15 @@ def _cast_stage(
     metadata: Mapping[str, str],
     formats: Formats,
     table: str,
-) -> Any:
-    """Select the typed columns under their names, ``_lake_bad_<n>`` where a value may not fit, and the originals.
+) -> Tuple[Any, Dict[str, _Misfit]]:
+    """Select the typed columns under their names and the originals beside them; tell which may not have fitted.
 
-    In two steps, so that each value is cast once and only looked at afterwards.
+    So each value is cast once and only looked at afterwards.
     """
     original = {key: f"{_INTERNAL}in_{n}" for n, key in enumerate(source)}
-    typed, bads = [], []
-    for n, (column, target) in enumerate(zip(columns, targets)):
+    typed: List[str] = []
+    misfits: Dict[str, _Misfit] = {}
+    for column, target in zip(columns, targets):
         name = quoted_column(column.name)
         there = source.get(column.name.lower())
         if there is None:
@@ -178,14 +183,13 @@ def _cast_stage(
         before = original[column.name.lower()]
         misfit = how.misfit(before, name)
         if misfit:
-            end = literal(f"' is not {_article(column.type)}")
-            reason = f"concat({literal(f'{column.name}: ' + chr(39))}, {shown(before, there.kind)}, {end})"
-            bads.append(f"CASE WHEN {misfit} THEN {reason} END AS {_INTERNAL}bad_{n}")
-    kept = [quoted_column(name) for name in metadata.values()]
-    typed += [*kept, *(f"{quoted_column(there.name)} AS {original[key]}" for key, there in source.items())]
+            start, end = literal(f"{column.name}: '"), literal(f"' is not {_article(column.type)}")
+            misfits[column.name] = misfit, f"concat({start}, {shown(before, there.kind)}, {end})"
+    typed += [quoted_column(name) for name in metadata.values()]
+    typed += [f"{quoted_column(there.name)} AS {original[key]}" for key, there in source.items()]
     typed.append(f"{REASONS} AS {_INTERNAL}read" if REASONS in df.columns else f"array() AS {_INTERNAL}read")
     typed.append(f"{RAW} AS {_INTERNAL}text" if RAW in df.columns else f"CAST(NULL AS STRING) AS {_INTERNAL}text")
-    return df.selectExpr(*typed).selectExpr("*", *bads)
+    return df.selectExpr(*typed), misfits
 
 
 def _article(kind: str) -> str:
@@ -193,26 +197,27 @@ def _article(kind: str) -> str:
     return ("an " if kind[:1].lower() in "aeiou" else "a ") + kind
 
 
-def _reasons(stage: Any, columns: Sequence[Column], keys: "set[str]", table: str) -> List[Any]:
-    """Return one expression for each thing that a row can have wrong; it is NULL where the row has not."""
+def _reasons(
+    stage: Any, columns: Sequence[Column], misfits: Mapping[str, _Misfit], keys: "set[str]", table: str
+) -> List[Tuple[Any, Any]]:
+    """Return what a row can have wrong: each a condition and the reason."""
     from pyspark.sql import functions as F
 
     rules = _rules(stage, columns, table)
-    may_misfit = set(stage.columns)
-    reasons: List[Any] = []
-    for n, column in enumerate(columns):
-        value, bad = F.col(quoted_column(column.name)), f"{_INTERNAL}bad_{n}"
-        is_null = value.isNull()
-        if bad in may_misfit:
-            reasons.append(F.col(bad))
-            is_null = is_null & F.col(bad).isNull()
+    reasons: List[Tuple[Any, Any]] = []
+    for column in columns:
+        is_null = F.col(quoted_column(column.name)).isNull()
+        if column.name in misfits:
+            bad, reason = (F.expr(text) for text in misfits[column.name])
+            reasons.append((bad, reason))
+            is_null = is_null & ~F.coalesce(bad, F.lit(False))
         if not column.nullable:
-            reasons.append(F.when(is_null, F.lit(f"{column.name} is NULL")))
+            reasons.append((is_null, F.lit(f"{column.name} is NULL")))
         elif column.name.lower() in keys:
-            reasons.append(F.when(is_null, F.lit(f"{column.name} is NULL, which a unique_key must not be")))
+            reasons.append((is_null, F.lit(f"{column.name} is NULL, which a unique_key must not be")))
         if column.name in rules:
             text = f"rule of {column.name} failed: {' '.join((column.rule or '').split())}"
-            reasons.append(F.when(~rules[column.name], F.lit(text)))
+            reasons.append((~rules[column.name], F.lit(text)))
     return reasons
 
 
@@ -241,15 +246,17 @@ def _rules(stage: Any, columns: Sequence[Column], table: str) -> Dict[str, Any]:
     return rules
 
 
-def _final(stage: Any, reasons: Sequence[Any], kept: Sequence[str], source: Sequence[_Source]) -> Any:
+def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], source: Sequence[_Source]) -> Any:
     from pyspark.sql import functions as F
 
     read = F.size(f"{_INTERNAL}read") > 0
     found = F.array().cast("array<string>")
     if reasons:
-        # Almost all rows are good: the array is built only where some reason is there.
-        some = F.coalesce(*reasons).isNotNull()
-        found = F.when(some, F.filter(F.array(*reasons), lambda reason: reason.isNotNull())).otherwise(found)
+        # Almost all rows are good: texts are made only where some condition is met. (A chain of ORs is a tree as deep
+        # as it is long; a coalesce is flat.)
+        some = F.coalesce(*(F.when(bad, F.lit(True)) for bad, _ in reasons))
+        texts = F.filter(F.array(*(F.when(bad, text) for bad, text in reasons)), lambda text: text.isNotNull())
+        found = F.when(some, texts).otherwise(found)
     names = [quoted_column(name) for name in kept]
     originals = [f"{_INTERNAL}in_{n}" for n in range(len(source))]
     judged = stage.select(

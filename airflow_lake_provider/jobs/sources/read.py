@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from airflow_lake_provider.jobs.batch import RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats
@@ -52,10 +53,23 @@ def read_files(
     _check_formats(spark, options.formats())
     # Spark's default refuses, at run time, text that its old parser would have read and its new one does not.
     spark.conf.set("spark.sql.legacy.timeParserPolicy", "CORRECTED")
-    batch = reader(spark, options, files, columns) if files else SourceBatch(df=None)
+    with _few_listing_tasks(spark):
+        batch = reader(spark, options, files, columns) if files else SourceBatch(df=None)
     if batch.df is None:
         batch = replace(batch, df=_no_rows(spark, columns))
     return _with_metadata(batch, step, run_id, ingested_at)
+
+
+@contextmanager
+def _few_listing_tasks(spark: Any) -> Iterator[None]:
+    """Spark looks at more than 32 files in a job of up to 10,000 tasks: a minute of them for nothing on few cores."""
+    name = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
+    before = spark.conf.get(name)
+    spark.conf.set(name, str(4 * spark.sparkContext.defaultParallelism))
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)
 
 
 def _check_formats(spark: Any, formats: Formats) -> None:

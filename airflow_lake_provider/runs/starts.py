@@ -33,7 +33,7 @@ UNSEEN_HOURS = 24
 
 @dataclass(frozen=True)
 class OpenStart:
-    """An entry of the index: a start that may have left branches in a table, or a result that nobody took."""
+    """An entry of the index: a start that may still run, or that may have left branches in a table."""
 
     task: TaskIdentity
     opened_at: str
@@ -55,6 +55,16 @@ class TaskStarts:
         """Return the folders of all starts of this task run, oldest first."""
         task_uri = self.folder(1, 1).task_uri
         return [self.folder(generation, submission) for generation, submission in submissions(self.store, task_uri)]
+
+    def following(self, newest: JobFolder | None, generation: int) -> JobFolder:
+        """Return the folder of the start after the newest one.
+
+        A folder without any document is a start that another worker is only about to make: of the two requests for it
+        one gets in, and the other worker then finds it. The next number would be a second job.
+        """
+        if newest is None:
+            return self.folder(generation, 1)
+        return newest if not self.store.documents(newest.uri) else self.folder(generation, newest.task.submission + 1)
 
     def undelivered(self, *, but: JobFolder) -> tuple[str, ...]:
         """Return the request ids of this task run's starts whose result never reached the caller."""

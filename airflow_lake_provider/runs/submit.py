@@ -179,7 +179,7 @@ def run_job(
             joined = _join(newest, starts, wait)
             if joined is not None:
                 return joined
-        folder = starts.folder(task.generation, newest.task.submission + 1 if newest else 1)
+        folder = starts.following(newest, task.generation)
         request = new_request(folder)
         starts.open(folder)
         if not store.create(folder.document(REQUEST), to_json(request).encode()):
@@ -190,10 +190,14 @@ def run_job(
 def deliver(delivery: Delivery, store: Store | None = None) -> None:
     """Mark a report as taken; the caller's last write.
 
-    A run of the same task run that comes later and finds the marker missing reports what this one published.
+    A run of the same task run that comes later and finds the marker missing reports what this one published. Earlier
+    starts are marked too: what they published and could not tell, this report has told.
     """
-    store = store or open_store(delivery.folder.root)
-    store.create(delivery.folder.document(DELIVERED), b"")
+    folder = delivery.folder
+    store = store or open_store(folder.root)
+    for start in TaskStarts(store, folder.root, folder.task).all():
+        if (start.task.generation, start.task.submission) <= (folder.task.generation, folder.task.submission):
+            store.create(start.document(DELIVERED), b"")
 
 
 def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None:

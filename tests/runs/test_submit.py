@@ -154,6 +154,13 @@ def test_start_that_began_unseen_is_found_again(run_task: RunTask, environment: 
     assert [request.try_number for request in engine.requests] == [1]
 
 
+def test_folder_that_another_worker_has_only_just_made_is_no_start_of_its_own(
+    run_task: RunTask, environment: Environment
+) -> None:
+    LocalStore().write(folder(environment).document(".request.json.part"), b"")
+    assert run_task(InMemoryEngine()).folder == folder(environment)
+
+
 def test_retry_reattaches_to_a_live_run(run_task: RunTask, environment: Environment) -> None:
     engine = Flaky(dies_in="state", states=[Status.RUNNING, Status.RUNNING])
     with pytest.raises(Died):
@@ -288,6 +295,14 @@ def test_clear_cancels_what_still_runs(run_task: RunTask, environment: Environme
     STORE.write(place.document(HANDLE), to_json(handle).encode())
     run_task(engine, replace(TASK, generation=2))
     assert engine.cancelled == [place.task.request_id]
+
+
+def test_result_that_a_later_start_has_told_is_told_once(run_task: RunTask, environment: Environment) -> None:
+    engine = InMemoryEngine()
+    run_task(engine)  # the worker dies here, before deliver()
+    deliver(run_task(engine, replace(TASK, generation=2)))  # reports what the first start published
+    deliver(run_task(engine, replace(TASK, generation=3)))
+    assert [len(request.submissions.undelivered) for request in engine.requests] == [0, 1, 0]
 
 
 # What a start knows of the others

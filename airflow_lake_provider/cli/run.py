@@ -120,15 +120,15 @@ def _plans(
     from airflow_lake_provider.plan import plan_pipeline, plan_project
     from airflow_lake_provider.spec import load_project, render_diagnostics
 
+    project = load_project(project_folder) if project_folder is not None else None
     if not spec.is_dir():
-        project = load_project(project_folder) if project_folder is not None else None
         plan = plan_pipeline(spec, project=project, environment=environment, overrides=overrides)
         if plan.warnings:
             click.echo(render_diagnostics(plan.warnings), err=True)
         return [plan]
     if overrides:
         raise click.UsageError(f"--set changes one spec; {spec} is a folder")
-    plans, diagnostics = plan_project(spec, environment=environment)
+    plans, diagnostics = plan_project(spec, project=project, environment=environment)
     errors = tuple(diagnostic for diagnostic in diagnostics if diagnostic.is_error)
     if errors:
         raise SpecError(render_diagnostics(errors), diagnostics=errors)

@@ -86,7 +86,7 @@ def _check(
         count = len(find_specs(path))
         if count == 0:
             raise click.UsageError(f"there is no spec below {path}: no *.yaml with the key 'pipeline'")
-        return count, plan_project(path, environment=environment)[1]
+        return count, plan_project(path, project=project, environment=environment)[1]
     except SpecError as exc:
         return 1, _diagnostics_of(exc, path)
 

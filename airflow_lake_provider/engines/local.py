@@ -146,8 +146,6 @@ class LocalEngine:
         folder = Path(handle.extras["folder"])
         if self._ended(handle, folder):
             return
-        if handle.extras["host"] != this_host():
-            raise EngineError(f"{self.describe(handle)}: it can be stopped on that machine only")
         pid = int(handle.extras["pid"])
         (folder / _CANCELLED).touch()
         with contextlib.suppress(ProcessLookupError):

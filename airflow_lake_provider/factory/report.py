@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 
 from airflow_lake_provider.compat import DAG
+from airflow_lake_provider.spec.values import ERROR_DAG
 
-ERROR_DAG = "lake_spec_errors"
 _REPORTER = "raise_lake_dag_errors"
 
 

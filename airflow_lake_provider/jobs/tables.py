@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import ContractError, SchemaChanged
 from airflow_lake_provider.jobs.iceberg import IcebergTable, quoted
@@ -150,23 +150,19 @@ def _differences(spark: Any, table: IcebergTable, request: TableRequest, schema:
             found.append(
                 f"column {field.name} is {there.dataType.simpleString()} in the table, {_stored_type(field)} now"
             )
-        elif request.columns is not None and name not in _metadata() and (name in required) == there.nullable:
+        elif request.columns is not None and name not in METADATA_COLUMNS and (name in required) == there.nullable:
             was, now = ("nullable", "not null") if there.nullable else ("not null", "nullable")
             found.append(f"column {field.name} is {was} in the table, {now} now")
     found += [
         f"column {there.name} ({there.dataType.simpleString()}) is gone"
         for name, there in have.items()
-        if name not in wanted and name not in _metadata()
+        if name not in wanted and name not in METADATA_COLUMNS
     ]
     partitions = tuple(_normal_partition(word) for word in request.partition_by)
     if partitions != tuple(_normal_partition(word) for word in table.partition_fields):
         was, now = ", ".join(table.partition_fields), ", ".join(request.partition_by)
         found.append(f"the table is partitioned by ({was}), now by ({now})")
     return found
-
-
-def _metadata() -> Sequence[str]:
-    return METADATA_COLUMNS
 
 
 def _stored_type(field: Any) -> str:

@@ -80,16 +80,17 @@ def plan_spec(spec: PipelineSpec, *, environment: str | None = None) -> Pipeline
 
 
 def plan_project(
-    folder: Path, *, environment: str | None = None
+    folder: Path, *, project: Project | None = None, environment: str | None = None
 ) -> tuple[tuple[PipelinePlan, ...], tuple[Diagnostic, ...]]:
     """Plan all specs below a folder; one that is wrong never touches the others.
 
+    :param project: by default the one that the folder lies in.
     :return: the plans of the good specs, by path, and everything that is wrong or doubtful. Where ``lake.yaml`` is
         wrong there is no plan.
     :raises SpecError: there is no such environment.
     """
     try:
-        project = load_project(folder)
+        project = project or load_project(folder)
     except SpecError as exc:
         return (), _diagnostics(exc)
     specs: list[PipelineSpec] = []

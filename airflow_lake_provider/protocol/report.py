@@ -17,7 +17,6 @@ SKIP_PUBLISH = "skip_publish"
 SKIPPED = "skipped"
 FAILED = "failed"
 UPSTREAM_FAILED = "upstream_failed"
-TABLE_STATUSES = (PUBLISHED, NO_OP, SKIP_PUBLISH, SKIPPED, FAILED, UPSTREAM_FAILED)
 
 
 @dataclass(frozen=True)

@@ -59,5 +59,13 @@ def _compile(text: str) -> re.Pattern[str] | None:
     anchored = "/" in text.rstrip("/")
     body = re.escape(text.strip("/")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*")
     body = body.replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-    body = re.sub(r"\\\[(!|\\\^)?(.*?)\\\]", lambda m: f"[{'^' if m[1] else ''}{m[2]}]", body)
-    return re.compile(rf"^{body}$" if anchored else rf"(?:^|/){body}$")
+    body = re.sub(r"\\\[(!)?(.+?)\\\]", _character_class, body)
+    try:
+        return re.compile(rf"^{body}$" if anchored else rf"(?:^|/){body}$")
+    except re.error:  # a range from high to low: no name fits
+        return None
+
+
+def _character_class(escaped: re.Match[str]) -> str:
+    members = escaped[2].replace(r"\-", "-")
+    return f"[{'^' if escaped[1] else ''}{members}]"

@@ -16,6 +16,7 @@ MAX_NAME = 128
 MAX_TASK_ID = 250
 _MAX_TAG = 100
 ERROR_DAG = "lake_spec_errors"
+"""The DAG that shows wrong specs; no pipeline may have its name."""
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,250}")

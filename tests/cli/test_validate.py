@@ -113,6 +113,15 @@ def test_wrong_usage_is_2(lake: Lake, good: Path, arguments: list[str]) -> None:
     assert result.err
 
 
+def test_folder_is_checked_in_the_project_that_is_named(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "lake.yaml").write_text("environments: {prod: {}}\n")
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "a.yaml").write_text(GOOD.replace("tables:", "environment: prod\ntables:", 1))
+    assert lake("validate", tmp_path / "specs").exit_code == 1
+    assert lake("validate", tmp_path / "specs", "--project", tmp_path / "project").exit_code == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_unreadable_file_is_2(lake: Lake, good: Path) -> None:
     good.chmod(0)

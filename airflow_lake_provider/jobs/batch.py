@@ -60,7 +60,7 @@ def deduplicate(batch: Batch, *, unique_key: Sequence[str], sequence_by: str | N
 
     keys = [F.col(quoted_column(name)) for name in unique_key]
     rows = batch.good
-    if rows.groupBy(*keys).count().where("count > 1").isEmpty():
+    if rows.groupBy(*keys).agg(F.count(F.lit(1)).alias("_lake_n")).where("_lake_n > 1").isEmpty():
         return batch  # the usual batch: counting keys is far cheaper than sorting whole rows
     compared = [name for name in rows.columns if name not in METADATA_COLUMNS]
     by_key = Window.partitionBy(*keys)

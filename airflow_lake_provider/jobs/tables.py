@@ -119,7 +119,7 @@ def _create(spark: Any, request: TableRequest, schema: Any, catalog: str) -> Non
 
 
 def _column_sql(field: Any, column: Optional[Column]) -> str:
-    parts = [quoted_column(field.name), field.dataType.simpleString()]
+    parts = [quoted_column(field.name), type_sql(field.dataType)]
     if column is not None and not column.nullable:
         parts.append("NOT NULL")
     if column is not None and column.description:
@@ -130,6 +130,19 @@ def _column_sql(field: Any, column: Optional[Column]) -> str:
 def quoted_column(name: str) -> str:
     """Quote one column's name, dots included."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def type_sql(data_type: Any) -> str:
+    """Return a Spark type as DDL takes it; ``simpleString`` leaves the names of a struct's fields unquoted."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    if isinstance(data_type, StructType):
+        return "struct<" + ",".join(f"{quoted_column(f.name)}:{type_sql(f.dataType)}" for f in data_type.fields) + ">"
+    if isinstance(data_type, ArrayType):
+        return f"array<{type_sql(data_type.elementType)}>"
+    if isinstance(data_type, MapType):
+        return f"map<{type_sql(data_type.keyType)},{type_sql(data_type.valueType)}>"
+    return str(data_type.simpleString())
 
 
 def _user_properties(request: TableRequest, *, comment: bool = True) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,24 @@ def test_earlier_start_that_published_without_telling_is_reported_with_its_count
     assert (report.status, report.snapshot_id) == ("published", published.snapshot_id)
     assert report.rows == published.rows
     assert len(lake.iceberg("gold.t").commits(head=published.snapshot_id or 0, base=None)) == 2
+
+
+def test_names_within_a_struct_may_need_quotes(lake: Lake) -> None:
+    sql = "SELECT named_struct('first-name', 'Ada', 'tags', array(map('x', named_struct('a b', 2)))) AS user"
+    report = lake.table(transform("gold.t", sql))
+    assert report.error is None
+    assert lake.rows("SELECT user.`first-name`, user.tags[0]['x'].`a b` FROM gold.t") == [("Ada", 2)]
+    assert lake.table(transform("gold.t", f"{sql} LIMIT 1")).status == "no_op"
+
+
+def test_replaced_file_without_a_good_row_left_is_remembered(lake: Lake, tmp_path: Path) -> None:
+    columns = (Column("id", "int", nullable=False),)
+    request = ingest("bronze.t", f"{tmp_path}/*.csv", columns=columns)
+    (tmp_path / "good.csv").write_text("id\n1\n2\n3\n4\n5\n6\n")
+    (tmp_path / "bad.csv").write_text("id\nx\n")
+    lake.table(request)
+    (tmp_path / "bad.csv").write_text("id\nyy\n")
+    more = replace(request, quarantine=Quarantine(max_fraction=1.0))
+    assert lake.table(more).rows.rows_quarantined == 1
+    assert lake.rows("SELECT _raw FROM bronze.t__quarantine") == [('{"id":"x"}',), ('{"id":"yy"}',)]
+    assert lake.table(more).rows.rows_read == 0, "the new version is in the ledger"

@@ -125,7 +125,7 @@ def _doubled(actions: Any, unique_key: Sequence[str], branch: str) -> str:
     from pyspark.sql import functions as F
 
     keys = [F.col(quoted_column(name)) for name in unique_key]
-    doubled = actions.groupBy(*keys).agg(F.count("*").alias("n")).where("n > 1")
+    doubled = actions.groupBy(*keys).agg(F.count("*").alias("_lake_n")).where("_lake_n > 1")
     examples = doubled.limit(3).collect()
     shown = "; ".join(", ".join(f"{name}={row[index]}" for index, name in enumerate(unique_key)) for row in examples)
     table = branch.split(".`branch_")[0].replace("`", "")

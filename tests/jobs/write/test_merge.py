@@ -152,3 +152,23 @@ def test_a_million_rows_with_a_handful_of_changes(lake: Lake) -> None:
     report = lake.table(transform("silver.big", sql, "merge", unique_key=("id",)))
     assert counts(report.rows) == (5, 999996, 0, 0, 0)
     assert lake.rows("SELECT count(*), count(DISTINCT id), count_if(v = 99) FROM silver.big") == [(1000001, 1000001, 5)]
+
+
+@pytest.mark.parametrize("key", ["n", "count"])
+def test_key_may_have_any_name(lake: Lake, key: str) -> None:
+    def run(values: str) -> TableReport:
+        sql = f"SELECT * FROM VALUES {values} AS t({key}, v)"
+        return lake.table(transform("silver.t", sql, "merge", unique_key=(key,), sequence_by=None))
+
+    assert counts(run("(1, 'a'), (1, 'a'), (2, 'b')").rows) == (2, 0, 0, 0, 1)
+    assert counts(run("(1, 'A'), (2, 'b')").rows) == (1, 1, 0, 0, 0)
+    clash = run("(3, 'x'), (3, 'y')")
+    assert clash.error is not None
+    assert f"({key}=3)" in clash.error.message
+
+
+def test_table_that_holds_a_key_twice_is_named_with_the_key(lake: Lake) -> None:
+    lake.table(transform("silver.t", "SELECT * FROM VALUES (1, 'a'), (1, 'b') AS t(n, v)"))
+    report = lake.table(transform("silver.t", "SELECT 1 AS n, 'c' AS v", "merge", unique_key=("n",)))
+    assert report.error is not None
+    assert (report.error.type, "(n=1)" in report.error.message) == ("DuplicateKeys", True)

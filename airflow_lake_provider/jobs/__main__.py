@@ -29,8 +29,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if data is None:
             raise ProtocolError(f"There is no request at {uri}")
         request = from_json(JobRequest, data, source=uri)
-    except (ProtocolError, OSError) as exc:
-        print(f"lake: {exc}", file=sys.stderr, flush=True)
+    except Exception as exc:  # S3's client has errors of its own
+        reason = str(exc) if isinstance(exc, ProtocolError) else f"The request {uri} cannot be read: {exc}"
+        print(f"lake: {reason}", file=sys.stderr, flush=True)
         return 2
     try:
         return Application(request, store).run()

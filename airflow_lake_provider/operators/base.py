@@ -70,6 +70,9 @@ class LakeOperator(BaseOperator):
         "spark_conf",
         "engine_options",
     )
+    source_fields: Sequence[str] = ()
+    """The fields that say which rows are read: only there a template of the interval makes the rows the interval's."""
+
     operator_extra_links = (LakeRunLink(),)
     ui_color = "#e3f2f1"
 
@@ -221,7 +224,7 @@ class LakeOperator(BaseOperator):
 
     def _check_interval(self, template_fields: Iterable[str], context: Any) -> None:
         named = [field for field in template_fields if names_interval(getattr(self, field))]
-        self._names_interval = bool(named)
+        self._names_interval = not set(named).isdisjoint(self.source_fields)
         if named and not has_interval(context):
             raise airflow_exception(no_interval(self.task_id, named, context["run_id"]))
 

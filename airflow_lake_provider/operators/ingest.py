@@ -28,6 +28,7 @@ class LakeIngestOperator(LakeTableOperator):
     """
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "files", "format", "options")
+    source_fields = ("files", "format", "options")
 
     def __init__(
         self,

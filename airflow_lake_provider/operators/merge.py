@@ -34,6 +34,7 @@ class IcebergMergeOperator(LakeTableOperator):
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "source", "sequence_by")
     template_fields_renderers = {"source": "sql"}
+    source_fields = ("source",)
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class LakeTransformOperator(LakeTableOperator):
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "sql", "sql_file", "python")
     template_fields_renderers = {"sql": "sql"}
+    source_fields = ("sql",)
 
     def __init__(
         self,

@@ -122,3 +122,16 @@ def test_a_full_refresh_of_a_table_of_intervals_is_refused_with_the_command_to_u
     run.params = {"lake_full_refresh": True}
     with pytest.raises(AirflowFailException, match="airflow backfill create"):
         run.run()
+
+
+def test_a_template_in_a_check_does_not_make_the_rows_the_intervals(
+    task_run: Callable[..., Any], engine: InMemoryEngine
+) -> None:
+    checks = ["max(day) = '{{ data_interval_start | ds }}'"]
+    run = task_run(LakeTransformOperator, table="gold.orders", sql="SELECT * FROM silver.orders", checks=checks)
+    run.params = {"lake_full_refresh": True}
+    run.run()
+    assert engine.requests[0].tables[0].full_refresh
+    run = task_run(LakeTransformOperator, table="gold.a", sql="SELECT 1 AS n", write="append", checks=checks)
+    with pytest.raises(AirflowFailException, match="would add the same rows at each run"):
+        run.run()

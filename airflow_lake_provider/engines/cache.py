@@ -14,8 +14,8 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
 
     >>> cache_folder({"LAKE_CACHE": "/var/cache/lake"}).as_posix()
     '/var/cache/lake'
-    >>> cache_folder({"XDG_CACHE_HOME": "/home/ann/.cache"}).as_posix()
-    '/home/ann/.cache/airflow-lake-provider'
+    >>> cache_folder({"XDG_CACHE_HOME": "/data/cache"}).as_posix()
+    '/data/cache/airflow-lake-provider'
     """
     values = os.environ if environ is None else environ
     if own := values.get("LAKE_CACHE"):

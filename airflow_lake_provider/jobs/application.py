@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
+from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs.errors import StepError
 from airflow_lake_provider.jobs.faults import reached
 from airflow_lake_provider.jobs.inputs import find_step
@@ -103,6 +104,8 @@ class Application:
             report = TableReport(table=request.table, status=FAILED, strategy=_strategy(request), error=error)
         report = replace(report, seconds=round(time.monotonic() - started, 3))
         say(_line(report))
+        for warning in report.warnings:
+            say(f"{report.table}: warning: {warning}")
         return report
 
     def _is_good(self, table: str) -> bool:
@@ -131,7 +134,7 @@ def _stop(spark: Any) -> None:
 
 
 def _only_checks_failed(report: TableReport) -> bool:
-    return report.error is not None and report.error.type == "QualityCheckFailed"
+    return report.error is not None and report.error.type == QualityCheckFailed.__name__
 
 
 def _strategy(request: TableRequest) -> Optional[str]:

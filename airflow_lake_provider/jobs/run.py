@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs import quarantine
 from airflow_lake_provider.jobs.batch import Batch, deduplicate, materialise
 from airflow_lake_provider.jobs.errors import PublishConflict, QuarantineLimitExceeded, StepError
@@ -33,6 +34,7 @@ from airflow_lake_provider.protocol import (
     TableReport,
     TableRequest,
     WriteStep,
+    check_failure,
     to_plain,
 )
 from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH
@@ -360,7 +362,7 @@ class TableRun:
         error = None
         if status == FAILED:
             branch = self._branch if outcome is not None and outcome.snapshot_id != outcome.base else None
-            error = failed_checks(self._request.table, checks, branch=branch)
+            error = _checks_failed(self._request.table, checks, branch=branch)
         return TableReport(
             table=self._request.table,
             status=status,
@@ -375,23 +377,9 @@ class TableRun:
         )
 
 
-def failed_checks(table: str, checks: Tuple[CheckResult, ...], *, branch: Optional[str]) -> JobError:
-    """Return the error of a table whose checks failed; its first line names each with its value."""
-    bad = [c for c in checks if c.outcome in ("fail", "error") and c.on_fail == "fail"]
-    named = "; ".join(_named(check) for check in bad)
-    noun = "check" if len(checks) == 1 else "checks"
-    where = f"\nMain is as it was. The rejected state is on branch '{branch}' of {table}." if branch else ""
-    return JobError(
-        type="QualityCheckFailed",
-        message=f"{len(bad)} of {len(checks)} {noun} failed on {table}: {named}{where}",
-        retryable=False,
-    )
-
-
-def _named(result: CheckResult) -> str:
-    if result.outcome == "error":
-        return f"{result.check} (not evaluated: {result.message})"
-    return f"{result.check} (was {result.value}{f'; {result.message}' if result.message else ''})"
+def _checks_failed(table: str, checks: Tuple[CheckResult, ...], *, branch: Optional[str]) -> JobError:
+    """Return the error of a table whose checks failed."""
+    return JobError(type=QualityCheckFailed.__name__, message=check_failure(table, checks, branch=branch))
 
 
 def _run_checks(
@@ -401,7 +389,8 @@ def _run_checks(
     results = run_checks(spark, table=table, identifier=identifier, checks=step.checks, branch=branch)
     for result in results:
         shown = "" if result.value is None else f" (value {result.value})"
-        say(f"check {result.outcome}: {result.check}{shown}")
+        why = f": {result.message}" if result.message else ""
+        say(f"check {result.outcome}: {result.check}{shown}{why}")
     return results
 
 
@@ -421,7 +410,7 @@ def _check_only(spark: Any, job: JobRequest, request: TableRequest) -> TableRepo
         plan="check",
         snapshot_id=table.head(),
         checks=checks,
-        error=failed_checks(request.table, checks, branch=None) if failed else None,
+        error=_checks_failed(request.table, checks, branch=None) if failed else None,
     )
 
 

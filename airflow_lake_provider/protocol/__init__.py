@@ -6,6 +6,7 @@ dataclasses, and the golden documents in the tests must load for ever.
 
 from __future__ import annotations
 
+from airflow_lake_provider.protocol.checks import check_failure, failed_checks
 from airflow_lake_provider.protocol.document import from_json, from_plain, to_json, to_plain
 from airflow_lake_provider.protocol.report import (
     CheckResult,
@@ -68,6 +69,8 @@ __all__ = [
     "TaskIdentity",
     "TransformStep",
     "WriteStep",
+    "check_failure",
+    "failed_checks",
     "from_json",
     "from_plain",
     "open_store",

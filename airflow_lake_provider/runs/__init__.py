@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
 from airflow_lake_provider.runs.outcome import outcome
 from airflow_lake_provider.runs.pipeline import run_pipeline
-from airflow_lake_provider.runs.results import check_error, failed_checks, table_entry, table_result
+from airflow_lake_provider.runs.results import check_error, table_entry, table_result
 from airflow_lake_provider.runs.schedule import last_interval, utc_text
 from airflow_lake_provider.runs.submit import Delivery, EndedRun, deliver, run_job, run_tables
 from airflow_lake_provider.runs.templates import interval_context, render
@@ -15,7 +15,6 @@ __all__ = [
     "EndedRun",
     "check_error",
     "deliver",
-    "failed_checks",
     "interval_context",
     "last_interval",
     "outcome",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_lake_provider.engines import Engine, get_engine
-from airflow_lake_provider.exceptions import LakeError, SpecError
+from airflow_lake_provider.exceptions import LakeError, SpecError, UnknownName
 from airflow_lake_provider.plan import PipelinePlan, TablePlan, merge_conf, names_interval, table_request
 from airflow_lake_provider.protocol import (
     DataInterval,
@@ -61,7 +61,8 @@ def run_pipeline(
     :param isolated: one application per table.
     :param engine: by default the one that the tables name.
     :param on_table: called once with each table's report, as soon as it is there.
-    :raises SpecError: a table is unknown, or a template cannot be rendered; nothing was submitted then.
+    :raises UnknownName: a table is none of the pipeline's.
+    :raises SpecError: a template cannot be rendered; nothing was submitted then.
     :raises EngineError: the job could not be started.
     """
     interval = interval or last_interval(plan)
@@ -83,7 +84,7 @@ def _chosen(plan: PipelinePlan, names: Sequence[str]) -> tuple[TablePlan, ...]:
     known = {table.table for table in plan.tables}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SpecError(
+        raise UnknownName(
             f"{plan.pipeline} has no table {', '.join(unknown)}; it has: {', '.join(sorted(known))} ({plan.source})"
         )
     return tuple(table for table in plan.tables if not names or table.table in names)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from airflow_lake_provider.exceptions import JobFailed, QualityCheckFailed
-from airflow_lake_provider.protocol import CheckResult, JobReport, TableReport
+from airflow_lake_provider.protocol import JobReport, TableReport, check_failure, failed_checks
 from airflow_lake_provider.protocol.report import FAILED
 
 
@@ -40,7 +40,7 @@ def table_result(report: JobReport) -> TableReport:
     table = report.tables[0]
     if table.status != FAILED:
         return table
-    if failed_checks(table):
+    if failed_checks(table.checks):
         raise check_error(table)
     error = table.error
     raise JobFailed(
@@ -49,47 +49,14 @@ def table_result(report: JobReport) -> TableReport:
     )
 
 
-def failed_checks(table: TableReport) -> tuple[CheckResult, ...]:
-    """Return the checks that keep the table from being published: failed or not evaluable, and asked to fail it."""
-    return tuple(check for check in table.checks if check.outcome in ("fail", "error") and check.on_fail == "fail")
-
-
 def check_error(table: TableReport) -> QualityCheckFailed:
-    """Return the error of a table whose checks failed; its first line names each failed check with its value.
-
-    >>> checks = (CheckResult("row_count > 1000", "fail", 842), CheckResult("missing_count(id) = 0", "pass", 0))
-    >>> print(check_error(TableReport(table="silver.flights", status="failed", checks=checks)))
-    1 of 2 checks failed on silver.flights: row_count > 1000 (was 842)
-    Nothing was published.
-    """
-    failed = failed_checks(table)
-    named = "; ".join(_one_line(check) for check in failed)
-    noun = "check" if len(table.checks) == 1 else "checks"
-    lines = [f"{len(failed)} of {len(table.checks)} {noun} failed on {table.table}: {named}"]
-    lines += [f"  {check.check}: {check.message}" for check in failed if check.message and check.outcome != "error"]
-    held = (
-        f" The rows of this run are on the branch {table.branch} until a later run publishes." if table.branch else ""
-    )
-    return QualityCheckFailed("\n".join([*lines, f"Nothing was published.{held}"]))
-
-
-def _one_line(check: CheckResult) -> str:
-    if check.outcome == "error":
-        why = (check.message or "no reason given").splitlines()[0]
-        return f"{check.check} (could not be evaluated: {why})"
-    return f"{check.check} (was {'NULL' if check.value is None else _text(check.value)})"
-
-
-def _text(value: Any) -> str:
-    """Six significant digits are enough for a person; whole numbers stay whole."""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
-    return str(value)
+    """Return the error of a table whose checks failed; its first line names each failed check with its value."""
+    return QualityCheckFailed(check_failure(table.table, table.checks, branch=table.branch))
 
 
 def _error(table: TableReport) -> dict[str, str] | None:
     if table.error is not None:
         return {"type": table.error.type, "message": table.error.message}
-    if table.status == FAILED and failed_checks(table):
+    if table.status == FAILED and failed_checks(table.checks):
         return {"type": QualityCheckFailed.__name__, "message": str(check_error(table))}
     return None

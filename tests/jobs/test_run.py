@@ -21,7 +21,7 @@ def test_failed_check_leaves_main_and_names_check_value_and_branch(lake: Lake) -
     assert (table.status, table.snapshot_id, lake.iceberg("gold.t").head()) == ("failed", head, head)
     assert table.error is not None
     assert table.error.message.splitlines()[0] == "1 of 2 checks failed on gold.t: row_count > 5 (was 1)"
-    assert f"branch '{table.branch}'" in table.error.message
+    assert f"on the branch {table.branch} " in table.error.message
     assert not table.error.retryable
     assert lake.rows("SELECT id FROM gold.t") == [(1,)]
     assert [(check.outcome, check.value) for check in table.checks] == [("fail", 1), ("pass", 2)]

@@ -86,11 +86,11 @@ def test_job_that_reports_success_did_its_work_whatever_the_platform_says(status
             id="platform says failed, report not final",
         ),
         pytest.param(
-            RunState(Status.CANCELLED, "by ann"),
+            RunState(Status.CANCELLED, "from the console"),
             HALF,
             JobCancelled,
             True,
-            "The job was cancelled: by ann. Look at: run 7",
+            "The job was cancelled: from the console. Look at: run 7",
             id="cancelled",
         ),
         pytest.param(

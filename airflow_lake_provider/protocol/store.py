@@ -7,6 +7,7 @@ A root is a plain path, ``file://`` and a path, or ``s3://bucket/prefix``. S3 cl
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -22,6 +23,8 @@ HANDLE = "handle.json"
 REPORT = "report.json"
 DELIVERED = "delivered"
 
+# File systems take 255 bytes; a run id has up to 250 characters, and an escape is three.
+_LONGEST_SEGMENT, _SHORTENED = 250, 150
 _SUBMISSION = re.compile(r"g(\d+)-s(\d+)")
 
 
@@ -104,11 +107,15 @@ class LocalStore:
     def _part(path: Path, data: bytes) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o644)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(part, 0o644)
+        except BaseException:
+            os.unlink(part)
+            raise
         return part
 
 
@@ -204,6 +211,8 @@ def segment(name: str) -> str:
     ('~2E~2E', 'a~2Fb')
     """
     safe = re.sub(r"[^A-Za-z0-9_.=-]", lambda m: "".join(f"~{byte:02X}" for byte in m[0].encode("utf-8")), name)
+    if len(safe) > _LONGEST_SEGMENT:
+        return f"{safe[:_SHORTENED]}~~{hashlib.sha256(name.encode('utf-8')).hexdigest()}"
     return safe.replace(".", "~2E") if set(safe) <= {"."} else safe
 
 

@@ -177,3 +177,20 @@ def test_segment_is_one_safe_name_and_keeps_names_apart(name: str) -> None:
     assert set(safe) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.=-~")
     assert set(safe) != {"."}
     assert re.sub(rb"~(..)", lambda m: bytes.fromhex(m[1].decode()), safe.encode()).decode() == name
+
+
+def test_segment_of_a_long_name_fits_a_file_system(tmp_path: Path) -> None:
+    one, other = segment("ü" * 250), segment("ü" * 249 + "u")
+    assert one != other
+    (tmp_path / one).mkdir()
+    assert segment("a" * 250) == "a" * 250
+
+
+def test_document_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        LocalStore().write(f"{tmp_path}/request.json", b"{}")
+    assert list(tmp_path.iterdir()) == []

@@ -120,7 +120,7 @@ def _is_whole(folder: Path) -> bool:
 
 def _constraints() -> list[str]:
     text = files("airflow_lake_provider.engines").joinpath("constraints", CONSTRAINTS).read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return text.split()
 
 
 def _fingerprint() -> str:

@@ -2,6 +2,7 @@
 
     LakeError
     |- SpecError              a spec is wrong; carries every located mistake
+    |  `- UnknownName         an environment or a table was asked for that is not there
     |- EngineError            the platform refused, or is not set up
     |  `- EngineNotInstalled  something to install first, with the command
     |- JobError               a run ended badly
@@ -35,6 +36,10 @@ class SpecError(LakeError):
     def __init__(self, message: str, *, diagnostics: tuple[object, ...] = ()) -> None:
         super().__init__(message)
         self.diagnostics = diagnostics
+
+
+class UnknownName(SpecError):
+    """Somebody asked for an environment or a table that the project does not have; the specs may be right."""
 
 
 class EngineError(LakeError):

@@ -14,7 +14,7 @@ from airflow_lake_provider.cli.run import run
 from airflow_lake_provider.cli.spark import spark
 from airflow_lake_provider.cli.tables import tables
 from airflow_lake_provider.cli.validate import validate
-from airflow_lake_provider.exceptions import LakeError
+from airflow_lake_provider.exceptions import LakeError, UnknownName
 
 GOOD, BAD, USAGE = 0, 1, 2
 """The exit codes: the work is done; it failed or a spec is invalid; wrong usage or unreadable input."""
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(USAGE)
     except LakeError as exc:
         click.echo(str(exc), err=True)
-        sys.exit(BAD)
+        sys.exit(USAGE if isinstance(exc, UnknownName) else BAD)
     except OSError as exc:
         place = f"{exc.filename}: " if exc.filename else ""
         click.echo(f"{place}{exc.strerror or exc}", err=True)

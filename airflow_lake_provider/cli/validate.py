@@ -73,7 +73,7 @@ def _check(
     path: Path, *, environment: str | None, overrides: Sequence[str], project: Project | None
 ) -> tuple[int, Sequence[Diagnostic]]:
     """Return how many specs a path stands for, and what is wrong or doubtful in them."""
-    from airflow_lake_provider.exceptions import SpecError
+    from airflow_lake_provider.exceptions import SpecError, UnknownName
     from airflow_lake_provider.plan import plan_pipeline, plan_project
     from airflow_lake_provider.spec import find_specs
 
@@ -87,6 +87,8 @@ def _check(
         if count == 0:
             raise click.UsageError(f"there is no spec below {path}: no *.yaml with the key 'pipeline'")
         return count, plan_project(path, project=project, environment=environment)[1]
+    except UnknownName:
+        raise  # of what was asked for, not of a spec
     except SpecError as exc:
         return 1, _diagnostics_of(exc, path)
 

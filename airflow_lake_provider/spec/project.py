@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.exceptions import SpecError, UnknownName
 from airflow_lake_provider.protocol import Catalog
 from airflow_lake_provider.spec.document import compose
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
@@ -55,8 +55,8 @@ class Environment:
     spark_conf: Mapping[str, str] = field(default_factory=dict)
 
     def data_path(self, path: str) -> str:
-        """Return an absolute path or URI of a data path of a spec."""
-        return absolute(path, self.base_path)
+        """Return an absolute path or URI of a data path of a spec; only the spec's own part of it is a glob."""
+        return absolute(path, re.sub(r"[*?\[]", r"[\g<0>]", self.base_path))
 
 
 def absolute(path: str, base: str) -> str:
@@ -148,7 +148,7 @@ class Project:
     def environment(self, name: str | None = None, *, spec_environment: str | None = None) -> Environment:
         """Return the environment to use: ``name``, the spec's, ``LAKE_ENV``, ``default_environment``, ``local``.
 
-        :raises SpecError: there is none of that name.
+        :raises UnknownName: there is none.
         """
         choices = (
             (name, ""),
@@ -161,7 +161,7 @@ class Project:
         assert chosen is not None
         if chosen not in self.environment_names:
             hint = expected_one_of(chosen, self.environment_names)
-            raise SpecError(f"there is no environment `{chosen}`{origin} in {self.root / LAKE_YAML}; {hint}")
+            raise UnknownName(f"there is no environment `{chosen}`{origin} in {self.root / LAKE_YAML}; {hint}")
         return self._environment(chosen, (self.keys.environments or {}).get(chosen) or EnvironmentKeys())
 
     @property

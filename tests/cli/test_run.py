@@ -136,6 +136,20 @@ def test_wrong_usage_is_2_and_starts_nothing(
     [
         pytest.param(["-t", "gold.nothing"], "orders has no table gold.nothing", id="an unknown table"),
         pytest.param(["--env", "prod"], "there is no environment `prod`", id="an unknown environment"),
+    ],
+)
+def test_name_that_is_not_there_is_wrong_usage(
+    lake: Lake, spec: Path, engine: InMemoryEngine, arguments: list[str], message: str
+) -> None:
+    result = lake("run", spec, *arguments)
+    assert (result.exit_code, result.out) == (2, "")
+    assert message in result.err
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         pytest.param(["--set", "tables.gold.turnover.sqll=1"], "unknown key `sqll`", id="a wrong spec"),
         pytest.param(["--full-refresh"], "cannot be rebuilt", id="a rebuild of what names the interval"),
     ],

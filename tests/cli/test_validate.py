@@ -135,8 +135,8 @@ def test_value_can_be_put_in_first(lake: Lake, good: Path) -> None:
 
 def test_environment_must_be_there(lake: Lake, good: Path) -> None:
     result = lake("validate", good, "--env", "prod", "--json")
-    assert result.exit_code == 1
-    assert "there is no environment `prod`" in result.document["diagnostics"][0]["message"]
+    assert (result.exit_code, result.out) == (2, "")
+    assert "there is no environment `prod`" in result.err
 
 
 def test_wrong_lake_yaml_is_located(lake: Lake, good: Path) -> None:

@@ -117,6 +117,14 @@ def test_places_that_are_absolute_stay(tmp_path: Path) -> None:
     assert environment.catalog.properties == {"path": f"{tmp_path}/state/catalog.db"}
 
 
+def test_folders_above_the_data_are_no_globs(tmp_path: Path) -> None:
+    root = tmp_path / "a[1] *"
+    root.mkdir()
+    environment = load_project(root).environment()
+    assert environment.data_path("in/*.csv") == f"{tmp_path}/a[[]1] [*]/in/*.csv"
+    assert environment.data_path("/in/[ab].csv") == "/in/[ab].csv"
+
+
 def test_data_may_lie_outside_of_the_project(tmp_path: Path) -> None:
     lake_yaml(tmp_path, "environments: {local: {base_path: ../data}}")
     environment = load_project(tmp_path).environment()

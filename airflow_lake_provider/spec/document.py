@@ -150,7 +150,8 @@ class _Composer:
         if exc.context:
             where = f" (line {exc.context_mark.line + 1})" if exc.context_mark is not None else ""
             message = f"{message}, {exc.context}{where}"
-        hint = "Indent with spaces; YAML takes no tabs." if "'\\t'" in message or "tab" in message else ""
+        is_tab = self.source.text[at : at + 1] == "\t" or "'\\t'" in message
+        hint = "Indent with spaces; YAML takes no tabs." if is_tab else ""
         if "mapping values are not allowed" in message:
             hint = "Quote a value that holds a colon and a space, or check the indentation."
         self.fault(at, at + 1, "yaml-syntax", message, hint)

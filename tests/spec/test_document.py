@@ -135,6 +135,12 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a:\n  b: 1\n\tc: 2\n", "\ta: 1\n"])
+def test_a_tab_for_indentation_names_the_cure(text: str) -> None:
+    _, (found,) = compose(Source("a.yaml", text))
+    assert found.hint == "Indent with spaces; YAML takes no tabs."
+
+
 @pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_yaml_is_named(text: str, expected: list[str]) -> None:
     assert codes(text) == expected

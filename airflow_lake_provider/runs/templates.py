@@ -69,7 +69,8 @@ def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
         if "{" not in text:
             return text
         try:
-            unknown = sorted(find_undeclared_variables(environment.parse(text)) - context.keys() - environment.globals.keys())
+            known = context.keys() | environment.globals.keys()
+            unknown = sorted(find_undeclared_variables(environment.parse(text)) - known)
             if unknown:
                 raise SpecError(_unknown(unknown, place, context))
             return environment.from_string(text).render(context)

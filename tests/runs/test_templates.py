@@ -35,6 +35,7 @@ def context() -> dict[str, Any]:
         ("{{ macros.ds_add(ds, 1) }}", "2026-02-01"),
         ("{{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%Y') }}", "31.01.2026"),
         ("{% if params.min_rows > 3 %}many{% endif %}", "many"),
+        ("{% for n in range(2) %}{{ n }}{% endfor %}", "01"),
         ("no template, a {brace} and\na last line\n", "no template, a {brace} and\na last line\n"),
     ],
 )

@@ -31,7 +31,8 @@ from airflow_lake_provider.protocol import (
 class Inputs:
     """The pinned inputs of one table's run.
 
-    ``fresh`` are the files to read, ``replaced`` the paths among them that the table holds in another version.
+    ``fresh`` are the files to read: those that the table has not taken in, or all of them where the table is replaced
+    by what they give. ``replaced`` are the paths among them that it holds in another version.
     ``fingerprint`` identifies the run's outcome; ``repeatable`` is false where an input has no identity, so that an
     equal fingerprint proves nothing.
     """
@@ -64,7 +65,9 @@ def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> I
     names |= set(checks.inputs if isinstance(checks, CheckStep) else ()) - {request.table}
     tables = {name: _pin_table(spark, job, request, name) for name in sorted(names)}
     listed: Sequence[SourceFile] = list_files(spark, source.files) if isinstance(source, IngestStep) else ()
-    fresh = tuple(file for file in listed if ledger.files.get(file.path) != file.version)
+    unseen = tuple(file for file in listed if ledger.files.get(file.path) != file.version)
+    write = find_step(request, WriteStep)
+    replaces = isinstance(write, WriteStep) and write.strategy == "replace"
     deterministic = not isinstance(source, TransformStep) or source.deterministic
     return Inputs(
         fingerprint=ledgers.fingerprint(
@@ -76,8 +79,8 @@ def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> I
             }
         ),
         repeatable=deterministic and None not in tables.values(),
-        fresh=fresh,
-        replaced=tuple(file.path for file in fresh if file.path in ledger.files),
+        fresh=tuple(listed) if replaces else unseen,
+        replaced=tuple(file.path for file in unseen if file.path in ledger.files),
         tables=tables,
     )
 

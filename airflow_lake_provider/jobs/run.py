@@ -109,6 +109,8 @@ class TableRun:
         reached("read", self._request.table)
         if table is not None and self._is_settled(ledger, inputs):
             return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs, snapshot_id=head)
+        if table is not None and self._sees_nothing(inputs):
+            return self._nothing_to_read(table, inputs)
         judged = judge(self._spark, self._job, self._request, inputs, now=datetime.now(timezone.utc))
         if judged is None:
             return self._nothing_to_read(table, inputs)
@@ -173,6 +175,11 @@ class TableRun:
             return True
         return same and inputs.repeatable
 
+    def _sees_nothing(self, inputs: Inputs) -> bool:
+        """Whether a table that its files replace has none to be replaced by: files that are gone withdraw nothing."""
+        is_ingest = find_step(self._request, IngestStep) is not None
+        return is_ingest and not inputs.fresh and self._write.strategy == "replace" and not self._request.full_refresh
+
     def _nothing_to_read(self, table: Optional[IcebergTable], inputs: Inputs) -> TableReport:
         """No new file, and no contract that says what the columns of an empty batch are."""
         if table is None:
@@ -233,7 +240,8 @@ class TableRun:
         stamps = self._stamps(inputs, rows, plan, status=PUBLISHED if changes else NO_OP)
         staged = self._stage(batch, stamps=stamps)
         reached("quarantine-staged", self._request.table)
-        recorded = bool(inputs.fresh) or self._request.full_refresh
+        unseen = any(ledger.files.get(path) != version for path, version in inputs.versions.items())
+        recorded = unseen or self._request.full_refresh
         if not changes and staged is None and not recorded:
             outcome = self._audit_unchanged(table, base)
             return self._report(

@@ -223,6 +223,25 @@ def test_ingest_without_new_files_reports_the_table_as_it_is_and_judges_it(lake:
     assert [check.outcome for check in report.checks] == ["pass"]
 
 
+def test_replaced_table_is_what_all_its_files_give(lake: Lake, tmp_path: Path) -> None:
+    columns = (Column("id", "int"),)
+    request = ingest("bronze.t", f"{tmp_path}/*.csv", strategy="replace", columns=columns)
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    head = lake.table(request, interval=day(1)).snapshot_id
+    again = lake.table(request, interval=day(2))
+    assert (again.status, again.snapshot_id, again.rows.rows_unchanged) == ("no_op", head, 1)
+    (tmp_path / "b.csv").write_text("id\n2\n")
+    assert lake.table(request, interval=day(2)).rows.rows_applied == 2
+    (tmp_path / "a.csv").write_text("id\n10\n")
+    lake.table(request, interval=day(3))
+    assert lake.rows("SELECT id FROM bronze.t") == [(10,), (2,)]
+    (tmp_path / "a.csv").unlink()
+    (tmp_path / "b.csv").unlink()
+    gone = lake.table(replace(request, spec_sha256="another"), interval=day(4))
+    assert (gone.status, gone.rows.rows_read) == ("no_op", 0)
+    assert lake.rows("SELECT count(*) FROM bronze.t") == [(2,)]
+
+
 def test_json_and_parquet_files_without_a_contract(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"id": 1, "who": {"name": "ö"}}\n{"id": 2}\nnot json\n{"id": 3}\n')
     report = lake.table(ingest("bronze.j", f"{tmp_path}/*.json", "json"))

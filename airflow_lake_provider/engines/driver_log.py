@@ -61,7 +61,8 @@ class DriverLog:
         if line.startswith(_PROGRESS):
             self._tell_progress(line[len(_PROGRESS) :])
             return
-        self._tail.append(line)
+        if not line.startswith(_STEP):
+            self._tail.append(line)
         if line.startswith(_OURS) and not line.startswith(_STEP):
             self._log.info("%s", line[len(_OURS) :])
         elif (spark := _SPARK.match(line)) and spark[1] in ("ERROR", "FATAL"):

@@ -295,7 +295,9 @@ class _Wait:
             if self.on_report is not None:
                 self.on_report(report)
             starts.settle(folder, request.submissions, report)
-        detail = f" ({state.detail})" if state.detail else ""
+        # A final report says why itself; the platform knows its exit code only.
+        told = report is not None and is_final(report)
+        detail = f" ({state.detail})" if state.detail and not told else ""
         self.log.info("%s%s: %s", state.status.value.capitalize(), detail, run)
         return EndedRun(state, report, folder, run)
 

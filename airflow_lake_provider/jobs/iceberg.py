@@ -123,6 +123,10 @@ class IcebergTable:
             yield snapshot_id
             snapshot_id = self.parent(snapshot_id)
 
+    def main_history(self) -> Tuple[int, ...]:
+        """Return the snapshots that main has pointed to, oldest first, as far as the metadata still tells."""
+        return tuple(int(entry.snapshotId()) for entry in self._table.history())
+
     def commits(self, *, head: int, base: Optional[int]) -> Tuple[Commit, ...]:
         """Return the commits after ``base`` up to ``head``, oldest first, with Iceberg's own counts."""
         found = []

@@ -145,13 +145,23 @@ def _find_pointer(table: IcebergTable) -> Optional[Pointer]:
         if text:
             return Pointer.parse(text)
     since = table.properties.get(SINCE)
-    if head is None or since is None or since == str(head):
+    if head is None or since is None or since == str(head) or _was_never_published(table, head, since):
         return None
     raise LedgerLost(
         f"{table.name} was published by this package, but no snapshot of it names a ledger any more (main is at "
         f"snapshot {head}). Reading its sources again would add rows twice. Restore a snapshot that has the summary "
         f"key '{POINTER}' (the tag {PUBLISHED_TAG} keeps one), or rebuild the table with --full-refresh."
     )
+
+
+def _was_never_published(table: IcebergTable, head: int, since: str) -> bool:
+    """Whether main shows all that it has been since then, and none of it is ours: a first run that failed, then others.
+
+    Where snapshots have expired nobody can tell, so the answer is no.
+    """
+    shown = list(table.ancestors(head))
+    is_whole = since in map(str, shown) or table.parent(shown[-1]) is None
+    return is_whole and all(table.has_snapshot(i) and POINTER not in table.summary(i) for i in table.main_history())
 
 
 def _read_side_file(table: IcebergTable, location: str) -> Dict[str, Any]:

@@ -115,6 +115,26 @@ def test_a_table_without_any_pointer_that_we_published_is_a_lost_ledger(lake: La
         read_ledger(lake.iceberg("gold.t"))
 
 
+def test_table_that_others_wrote_before_our_first_publish_has_an_empty_ledger(lake: Lake) -> None:
+    failed = lake.table(transform("silver.t", "SELECT 1 AS id", "merge", unique_key=("id",), checks=("row_count > 5",)))
+    assert failed.status == "failed"
+    for number in (7, 8):
+        lake.spark.sql(f"INSERT INTO {lake.catalog.name}.silver.t VALUES ({number})")
+    report = lake.table(transform("silver.t", "SELECT 1 AS id", "merge", unique_key=("id",)))
+    assert report.status == "published"
+    assert lake.rows("SELECT id FROM silver.t") == [(1,), (7,), (8,)]
+
+
+def test_table_that_was_replaced_after_our_publish_is_a_lost_ledger(lake: Lake) -> None:
+    lake.table(transform("gold.t", "SELECT 1 AS id"))
+    name = f"{lake.catalog.name}.gold.t"
+    lake.spark.sql(f"CREATE OR REPLACE TABLE {name} USING iceberg AS SELECT * FROM {name}")
+    assert read_ledger(lake.iceberg("gold.t")).pointer is not None, "the tag still names it"
+    lake.spark.sql(f"ALTER TABLE {name} DROP TAG lake_published")
+    with pytest.raises(LedgerLost):
+        read_ledger(lake.iceberg("gold.t"))
+
+
 def test_deltas_are_compacted_into_a_base(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledgers, "COMPACT_AFTER", 4)
     for number in range(1, 10):

@@ -20,7 +20,7 @@ from airflow_lake_provider.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow_lake_provider.spec import Diagnostic, Project
+    from airflow_lake_provider.spec import Diagnostic
 
 _FIELDS = ("file", "line", "column", "end_line", "end_column", "severity", "code", "message", "hint")
 
@@ -48,13 +48,12 @@ def validate(
     PATH is a spec, or a folder: then all specs below it are checked, also for what they may not do together (the same
     table in two pipelines). Warnings leave a spec valid. Nothing in a spec is run or imported.
     """
-    from airflow_lake_provider.spec import in_order, load_project, render_diagnostics
+    from airflow_lake_provider.spec import in_order, render_diagnostics
 
-    project = load_project(project_folder) if project_folder is not None else None
     files = 0
     found: list[Diagnostic] = []
     for path in paths:
-        count, diagnostics = _check(path, environment=environment, overrides=overrides, project=project)
+        count, diagnostics = _check(path, environment=environment, overrides=overrides, project_folder=project_folder)
         files += count
         found.extend(diagnostics)
     diagnostics = list(in_order(found))
@@ -70,14 +69,15 @@ def validate(
 
 
 def _check(
-    path: Path, *, environment: str | None, overrides: Sequence[str], project: Project | None
+    path: Path, *, environment: str | None, overrides: Sequence[str], project_folder: Path | None
 ) -> tuple[int, Sequence[Diagnostic]]:
     """Return how many specs a path stands for, and what is wrong or doubtful in them."""
     from airflow_lake_provider.exceptions import SpecError, UnknownName
     from airflow_lake_provider.plan import plan_pipeline, plan_project
-    from airflow_lake_provider.spec import find_specs
+    from airflow_lake_provider.spec import find_specs, load_project
 
     try:
+        project = load_project(project_folder) if project_folder is not None else None
         if not path.is_dir():
             plan = plan_pipeline(path, project=project, environment=environment, overrides=overrides)
             return 1, plan.warnings

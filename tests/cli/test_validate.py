@@ -144,6 +144,8 @@ def test_wrong_lake_yaml_is_located(lake: Lake, good: Path) -> None:
     result = lake("validate", good, "--json")
     assert result.exit_code == 1
     assert result.document["diagnostics"][0]["file"].endswith("lake.yaml")
+    named = lake("validate", good, good, "--project", good.parent, "--json")
+    assert (named.exit_code, named.document["diagnostics"]) == (1, result.document["diagnostics"])
 
 
 def cpu_seconds(*arguments: str) -> float:

@@ -92,6 +92,11 @@ class _Reading:
             raise as_error(self.diagnostics, self.source.name)
         self.root = root
         self.diagnostics.extend(apply_overrides(root, overrides))
+        if not self.diagnostics and not _is_like_a_spec(root):
+            message = "this is no spec: it has no `pipeline`"
+            hint = "expected a file with the keys `pipeline` and `tables`"
+            self.add(Problem((), "missing-key", message, hint, at_key=True))
+            raise as_error(self.diagnostics, self.source.name)
         self.read_strings()
         keys = self.read_keys()
         self.read_tables(self.read_defaults())
@@ -287,6 +292,12 @@ class _Reading:
         reads.circles(list(self.tables))
         self.diagnostics.extend(reads.diagnostics)
         return reads
+
+
+def _is_like_a_spec(root: Node) -> bool:
+    """Whether a mapping has a spec's key, or one that may be meant for its two required ones."""
+    known = {*keys_of(PipelineKeys), *PIPELINE_LATER, "defaults", "tables"}
+    return any(key in known or did_you_mean(key, ("pipeline", "tables")) for key in root.entries)
 
 
 def _template_problems(text: str, path: KeyPath) -> Iterator[Problem]:

@@ -94,6 +94,15 @@ def test_file_that_is_no_spec_is_invalid(lake: Lake, tmp_path: Path, content: by
     assert result.document["diagnostics"]
 
 
+def test_other_yaml_is_refused_in_one_line(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "lake.yaml").write_text("environments: {}\ndefault_environment: local\n")
+    result = lake("validate", tmp_path / "lake.yaml", "--json")
+    assert result.exit_code == 1
+    (found,) = result.document["diagnostics"]
+    assert (found["line"], found["column"]) == (1, 1)
+    assert found["message"] == "this is no spec: it has no `pipeline`"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

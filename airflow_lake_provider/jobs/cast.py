@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import ContractError
-from airflow_lake_provider.jobs.tables import literal, quoted_column
+from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
 
 _DATE = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = "[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]{1,9})?)?"
@@ -128,7 +128,7 @@ def _cast(value: str, source: Any, target: Any, formats: Formats, names: Iterato
     if source.simpleString() == target.simpleString():
         return Cast(value)
     have, want = type(source).__name__, type(target).__name__
-    name = target.simpleString()
+    name = type_sql(target)
     if have == "NullType":
         return Cast(f"CAST({value} AS {name})")
     if have == "StringType":
@@ -198,7 +198,7 @@ def _struct(value: str, source: Any, target: Any, formats: Formats, names: Itera
         return " OR ".join(f"coalesce({misfit}, false)" for misfit in misfits if misfit)
 
     values = ", ".join(
-        f"{literal(field.name)}, {one.value if one is not None else f'CAST(NULL AS {field.dataType.simpleString()})'}"
+        f"{literal(field.name)}, {one.value if one is not None else f'CAST(NULL AS {type_sql(field.dataType)})'}"
         for field, _, one in parts(value)
     )
     typed = f"CASE WHEN {value} IS NOT NULL THEN named_struct({values}) END"
@@ -279,7 +279,7 @@ def _pattern_letters(pattern: str) -> str:
 
 def _json(value: str, target: Any, formats: Formats) -> Cast:
     """Nested values in text are JSON; what does not fit anywhere in one makes the whole not fit."""
-    schema = f"struct<v: {target.simpleString()}, _lake_corrupt: string>"
+    schema = f"struct<v: {type_sql(target)}, _lake_corrupt: string>"
     options: Mapping[str, Optional[str]] = {
         "columnNameOfCorruptRecord": "_lake_corrupt",
         "dateFormat": formats.date,

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from airflow_lake_provider.jobs.batch import RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats, cast, parse_type, shown
 from airflow_lake_provider.jobs.errors import ContractError
-from airflow_lake_provider.jobs.tables import literal, quoted_column
+from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
 from airflow_lake_provider.protocol import METADATA_COLUMNS, Column
 
 _INTERNAL = "_lake_"
@@ -69,7 +69,7 @@ def apply_contract(
     """
     source, metadata = _columns_of(batch_df, columns, table)
     if columns is None:
-        columns = [Column(name=name, type=kind.simpleString()) for name, kind in _typed(source, table)]
+        columns = [Column(name=name, type=type_sql(kind)) for name, kind in _typed(source, table)]
         targets = [there.kind for there in source.values()]
     else:
         targets = [parse_type(column.type, where=f"{table}: the type of {column.name}") for column in columns]
@@ -170,7 +170,7 @@ def _cast_stage(
         name = quoted_column(column.name)
         there = source.get(column.name.lower())
         if there is None:
-            typed.append(f"CAST(NULL AS {target.simpleString()}) AS {name}")
+            typed.append(f"CAST(NULL AS {type_sql(target)}) AS {name}")
             continue
         how = cast(
             quoted_column(there.name),

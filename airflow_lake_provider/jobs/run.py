@@ -16,7 +16,7 @@ from airflow_lake_provider.jobs import quarantine
 from airflow_lake_provider.jobs.batch import Batch, deduplicate, materialise
 from airflow_lake_provider.jobs.errors import PublishConflict, QuarantineLimitExceeded, StepError
 from airflow_lake_provider.jobs.faults import reached
-from airflow_lake_provider.jobs.iceberg import IcebergTable, branch_of, stamped
+from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, stamped
 from airflow_lake_provider.jobs.inputs import Inputs, find_step, judge, pin
 from airflow_lake_provider.jobs.ledger import POINTER, Ledger, Publication, ledger_folder, read_ledger, write_delta
 from airflow_lake_provider.jobs.progress import say
@@ -141,12 +141,13 @@ class TableRun:
 
     def _published_earlier(self, table: Optional[IcebergTable]) -> Optional[TableReport]:
         """Return the report of an earlier start of this task run that published and could not tell anybody."""
-        undelivered = self._job.submissions.undelivered
-        if table is None or (not undelivered and self._job.try_number == 1):
+        if table is None:
             return None
-        # A start of which nobody knows whether it happened is made again under its own id.
+        undelivered = self._job.submissions.undelivered
+        # A start of which nobody knows whether it happened is made again, under its own id.
         wanted = {*undelivered, self._job.request_id}
-        for snapshot_id in table.ancestors(table.head()):
+        last = table.head(PUBLISHED_TAG)
+        for snapshot_id in table.ancestors(table.head()) if undelivered or last is None else (last,):
             summary = table.summary(snapshot_id)
             if summary.get("lake.request_id") in wanted:
                 say(f"{self._request.table}: snapshot {snapshot_id} was published by an earlier start of this run")

@@ -282,3 +282,25 @@ def test_replaced_file_without_a_good_row_left_is_remembered(lake: Lake, tmp_pat
     assert lake.table(more).rows.rows_quarantined == 1
     assert lake.rows("SELECT _raw FROM bronze.t__quarantine") == [('{"id":"x"}',), ('{"id":"yy"}',)]
     assert lake.table(more).rows.rows_read == 0, "the new version is in the ledger"
+
+
+def test_request_repeated_under_its_own_id_reports_what_it_published(lake: Lake) -> None:
+    request = transform("gold.t", "SELECT rand() AS v", deterministic=False)
+    first = lake.table(request, run_id="by-hand")
+    again = lake.table(request, run_id="by-hand")
+    assert (again.status, again.snapshot_id, again.rows) == ("published", first.snapshot_id, first.rows)
+    assert lake.table(request, run_id="another").snapshot_id != first.snapshot_id
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["with a contract", "without a contract"])
+def test_names_inside_of_json_may_need_quotes(lake: Lake, tmp_path: Path, declared: bool) -> None:
+    (tmp_path / "a.json").write_text('{"id": 1, "user": {"first-name": "Ö", "a b": [{"c.d": 1.5}]}}\n{"id": 2}\n')
+    user = "struct<`first-name`: string, `a b`: array<struct<`c.d`: decimal(4,2)>>>"
+    columns = (Column("id", "int"), Column("user", user)) if declared else None
+    report = lake.table(ingest("bronze.j", f"{tmp_path}/a.json", "json", columns=columns))
+    assert (report.error, report.rows.rows_applied) == (None, 2)
+    assert lake.rows("SELECT user.`first-name`, CAST(user.`a b`[0].`c.d` AS DOUBLE) FROM bronze.j WHERE id = 1") == [
+        ("Ö", 1.5)
+    ]
+    copied = lake.table(transform("silver.j", "SELECT id, user FROM bronze.j", "merge", unique_key=("id",)))
+    assert (copied.error, copied.rows.rows_applied) == (None, 2)

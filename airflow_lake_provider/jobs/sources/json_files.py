@@ -15,7 +15,7 @@ from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.sources.batch import FILE, SourceBatch, file_column, reader_paths, valid_utf8
 from airflow_lake_provider.jobs.sources.files import SourceFile
 from airflow_lake_provider.jobs.sources.options import Options
-from airflow_lake_provider.jobs.tables import literal
+from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
 from airflow_lake_provider.protocol import Column
 
 _TEXT = "_lake_line"
@@ -162,8 +162,8 @@ def _text(column: Column, name: str, settings: str) -> str:
     kind = parse_type(column.type, where=column.name)
     if "decimal" not in kind.simpleString():
         return field
-    exact = "decimal(38,18)" if kind.typeName() == "decimal" and kind.scale <= 18 else kind.simpleString()
-    quoted = "`" + name.replace("`", "``") + "`"
+    exact = "decimal(38,18)" if kind.typeName() == "decimal" and kind.scale <= 18 else type_sql(kind)
+    quoted = quoted_column(name)
     schema = f"struct<{quoted}: {exact}, {_CORRUPT}: string>"
     parsed = f"from_json({_TEXT}, {literal(schema)}, {settings})"
     value = f"{parsed}.{quoted}"
@@ -222,5 +222,4 @@ def _require_distinct(kind: Any, path: str) -> None:
 
 
 def _declared(name: str, kind: Any) -> str:
-    quoted = "`" + name.replace("`", "``") + "`"
-    return f"{quoted}: {kind.simpleString()}"
+    return f"{quoted_column(name)}: {type_sql(kind)}"

@@ -18,6 +18,7 @@ from airflow_lake_provider.compat import (
 )
 from airflow_lake_provider.engines import Engine, RunHandle, get_engine
 from airflow_lake_provider.exceptions import (
+    EngineError,
     EngineNotInstalled,
     JobError,
     LakeError,
@@ -121,6 +122,9 @@ class LakeOperator(BaseOperator):
         except LakeError as exc:
             # The frames of this package say nothing to who reads the log: the message does.
             raise airflow_exception(exc) from exc.with_traceback(None)
+        except OSError as exc:
+            reason = EngineError(f"{self.task_id}: the project or its job folder cannot be read or written: {exc}")
+            raise airflow_exception(reason) from exc.with_traceback(None)
         entry = runs.table_entry(table, delivery.report_uri)
         self.announce(context, environment, table, entry)
         runs.deliver(delivery)

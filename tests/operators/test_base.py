@@ -96,6 +96,16 @@ def test_failed_checks_fail_the_task_without_retry_and_name_the_check_first(
     assert first_line == "1 of 2 checks failed on gold.delays: row_count > 1000 (was 842)"
 
 
+def test_a_job_folder_out_of_reach_is_named_and_tried_again(
+    transform: Callable[..., Any], engine: InMemoryEngine, project: Path
+) -> None:
+    (project / ".lake").mkdir()
+    (project / ".lake" / "jobs").write_text("a file where the folder of jobs belongs")
+    with pytest.raises(AirflowException, match="job folder cannot be read or written.*jobs") as error:
+        transform().run()
+    assert not isinstance(error.value, AirflowFailException)
+
+
 def test_a_job_that_says_another_try_helps_is_retried(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
     engine.outcomes[TABLE] = JobFailed("the catalog was locked", retryable=True)
     with pytest.raises(AirflowException, match="the catalog was locked") as error:

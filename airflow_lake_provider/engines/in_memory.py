@@ -13,11 +13,10 @@ from airflow_lake_provider.protocol import (
     JobReport,
     JobRequest,
     TableReport,
-    WriteStep,
     open_store,
     to_json,
 )
-from airflow_lake_provider.protocol.report import FAILED, PUBLISHED, UPSTREAM_FAILED
+from airflow_lake_provider.protocol.report import FAILED, PUBLISHED, UPSTREAM_FAILED, upstream_failed
 
 Outcome = TableReport | Exception | Callable[[JobRequest], TableReport]
 """What becomes of a table: its report, the error it fails with, or a function of the request that gives the report."""
@@ -135,11 +134,10 @@ class InMemoryEngine:
         tables: list[TableReport] = []
         broken: set[str] = set()
         for table in request.tables:
-            strategy = next((step.strategy for step in table.steps if isinstance(step, WriteStep)), None)
-            if broken.intersection(table.upstream):
-                entry = TableReport(table=table.table, status=UPSTREAM_FAILED, strategy=strategy)
+            if missing := [upstream for upstream in table.upstream if upstream in broken]:
+                entry = upstream_failed(table, missing)
             else:
-                entry = self._table(request, table.table, strategy)
+                entry = self._table(request, table.table, table.strategy)
             if entry.status in (FAILED, UPSTREAM_FAILED):
                 broken.add(table.table)
             tables.append(entry)

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Tuple
 from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs.errors import StepError
 from airflow_lake_provider.jobs.faults import reached
-from airflow_lake_provider.jobs.inputs import find_step
 from airflow_lake_provider.jobs.progress import Progress, say
 from airflow_lake_provider.jobs.run import run_table
 from airflow_lake_provider.jobs.session import build_session
@@ -26,8 +25,7 @@ from airflow_lake_provider.protocol import (
     TableRequest,
     to_json,
 )
-from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH, SKIPPED, UPSTREAM_FAILED
-from airflow_lake_provider.protocol.request import WriteStep
+from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH, SKIPPED, upstream_failed
 from airflow_lake_provider.protocol.stack import condense
 
 _GOOD = (PUBLISHED, NO_OP, SKIP_PUBLISH)
@@ -88,12 +86,7 @@ class Application:
     def _run_one(self, spark: Any, request: TableRequest) -> TableReport:
         missing = [name for name in request.upstream if not self._is_good(name)]
         if missing:
-            return TableReport(
-                table=request.table,
-                status=UPSTREAM_FAILED,
-                strategy=_strategy(request),
-                error=JobError(type="UpstreamFailed", message=f"not run, because {', '.join(missing)} did not succeed"),
-            )
+            return upstream_failed(request, missing)
         started = time.monotonic()
         say(f"{request.table}: started")
         try:
@@ -101,7 +94,7 @@ class Application:
                 report = run_table(spark, self._request, request)
         except Exception as exc:
             error = _error_of(exc)
-            report = TableReport(table=request.table, status=FAILED, strategy=_strategy(request), error=error)
+            report = TableReport(table=request.table, status=FAILED, strategy=request.strategy, error=error)
         report = replace(report, seconds=round(time.monotonic() - started, 3))
         say(_line(report))
         for warning in report.warnings:
@@ -135,11 +128,6 @@ def _stop(spark: Any) -> None:
 
 def _only_checks_failed(report: TableReport) -> bool:
     return report.error is not None and report.error.type == QualityCheckFailed.__name__
-
-
-def _strategy(request: TableRequest) -> Optional[str]:
-    write = find_step(request, WriteStep)
-    return write.strategy if isinstance(write, WriteStep) else None
 
 
 def _line(report: TableReport) -> str:

@@ -7,9 +7,9 @@ Replaced atomically after each table, final at the end, on success and on failur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
-from airflow_lake_provider.protocol.request import PROTOCOL_VERSION
+from airflow_lake_provider.protocol.request import PROTOCOL_VERSION, TableRequest
 
 PUBLISHED = "published"
 NO_OP = "no_op"
@@ -99,6 +99,12 @@ class TableReport:
     watermark: Optional[str] = None
     error: Optional[JobError] = None
     seconds: float = 0.0
+
+
+def upstream_failed(request: TableRequest, missing: Sequence[str]) -> TableReport:
+    """Return the report of a table that was not run, because tables it stands on did not succeed."""
+    error = JobError(type="UpstreamFailed", message=f"not run, because {', '.join(missing)} did not succeed")
+    return TableReport(table=request.table, status=UPSTREAM_FAILED, strategy=request.strategy, error=error)
 
 
 @dataclass(frozen=True)

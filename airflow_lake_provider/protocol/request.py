@@ -180,6 +180,11 @@ class TableRequest:
     full_refresh: bool = False
     spec_sha256: str = ""
 
+    @property
+    def strategy(self) -> Optional[str]:
+        """How the table is written; ``None`` where it is only judged."""
+        return next((step.strategy for step in self.steps if isinstance(step, WriteStep)), None)
+
 
 @dataclass(frozen=True)
 class Catalog:

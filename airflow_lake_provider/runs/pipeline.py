@@ -21,7 +21,7 @@ from airflow_lake_provider.protocol import (
     TableRequest,
     TaskIdentity,
 )
-from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED
+from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED, upstream_failed
 from airflow_lake_provider.runs.outcome import is_final
 from airflow_lake_provider.runs.results import table_entry
 from airflow_lake_provider.runs.schedule import last_interval
@@ -149,8 +149,8 @@ class _PipelineRun:
         broken: set[str] = set()
         for table in tables:
             name = table.plan.table
-            if broken.intersection(table.request.upstream):
-                entry = table_entry(self._tell(_upstream_failed(table)), "")
+            if missing := [upstream for upstream in table.request.upstream if upstream in broken]:
+                entry = table_entry(self._tell(upstream_failed(table.request, missing)), "")
             else:
                 entry = self._entries([table], self._job(table.plan.task_id, [table]))[0]
             if entry["status"] in (FAILED, UPSTREAM_FAILED):
@@ -239,7 +239,3 @@ class _PipelineRun:
         except LakeError as exc:
             return JobError(type=exc.__class__.__name__, message=str(exc))
         return None
-
-
-def _upstream_failed(table: _Table) -> TableReport:
-    return TableReport(table=table.plan.table, status=UPSTREAM_FAILED)

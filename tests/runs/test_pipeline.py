@@ -108,6 +108,10 @@ def test_isolated_run_is_one_job_per_table_with_the_same_end(plan: PipelinePlan)
         "gold.other": "published",
     }
     assert told == list(statuses(document).items())
+    together = run_pipeline(plan, log=LOG, engine=InMemoryEngine(outcomes=engine.outcomes))
+    errors = [[table["error"] for table in one["tables"]] for one in (document, together)]
+    assert errors[0] == errors[1]
+    assert errors[0][1] == {"type": "UpstreamFailed", "message": "not run, because bronze.orders did not succeed"}
 
 
 def test_chosen_tables_run_without_what_they_stand_on(plan: PipelinePlan) -> None:

@@ -33,6 +33,11 @@ def prepare_lake_home(environment: Environment) -> None:
             f"The lake's folder {home} lies in the checkout of one version of a DAG bundle and would vanish with it. "
             "Set LAKE_HOME to a folder that stays, or name a catalog and a job_root in lake.yaml."
         )
+    if "?" in str(home):
+        raise SpecError(
+            f"The lake's folder {home} has a '?' in its path, where SQLite and URIs end a name. "
+            "Rename the folder, or set LAKE_HOME to another one."
+        )
     try:
         home.mkdir(parents=True, exist_ok=True)
         for name, text in _IGNORE_FILES.items():

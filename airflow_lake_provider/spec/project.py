@@ -203,7 +203,8 @@ def _catalog(keys: CatalogKeys, *, home: Path, base: str, root: str) -> Catalog:
     if keys.type == "sqlite":
         properties["path"] = absolute(properties["path"], root) if "path" in properties else str(home / "catalog.db")
     warehouse = absolute(keys.warehouse, base) if keys.warehouse else str(home / "warehouse")
-    if warehouse.startswith("/"):
+    # PyIceberg cuts a URI at `#`, where Hadoop takes it for a letter of the name; of a plain path neither does.
+    if warehouse.startswith("/") and "#" not in warehouse:
         warehouse = f"file://{warehouse}"
     return Catalog(name=keys.name, type=keys.type, warehouse=warehouse, properties=properties)
 

@@ -33,6 +33,13 @@ def test_checkout_of_a_bundle_version_is_refused(environment: Environment, tmp_p
     assert not home.exists()
 
 
+def test_folder_whose_name_ends_early_for_a_database_is_refused(environment: Environment, tmp_path: Path) -> None:
+    home = tmp_path / "why?" / ".lake"
+    with pytest.raises(SpecError, match=r"has a '\?' in its path"):
+        prepare_lake_home(replace(environment, lake_home=home, job_root=f"{home}/jobs"))
+    assert not home.exists()
+
+
 def test_folder_that_cannot_be_written_is_named(environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = tmp_path / "file" / ".lake"

@@ -117,6 +117,12 @@ def test_places_that_are_absolute_stay(tmp_path: Path) -> None:
     assert environment.catalog.properties == {"path": f"{tmp_path}/state/catalog.db"}
 
 
+def test_warehouse_below_a_number_sign_is_no_uri(tmp_path: Path) -> None:
+    root = tmp_path / "c#"
+    root.mkdir()
+    assert load_project(root).environment().catalog.warehouse == f"{root}/.lake/warehouse"
+
+
 def test_folders_above_the_data_are_no_globs(tmp_path: Path) -> None:
     root = tmp_path / "a[1] *"
     root.mkdir()

@@ -101,7 +101,11 @@ def _entry(name: str, table: Table) -> dict[str, Any]:
         value = summary[key] if summary is not None and key in summary.additional_properties else None
         return int(value) if value is not None else None
 
-    updated = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat() if snapshot is not None else None
+    updated = (
+        datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        if snapshot is not None
+        else None
+    )
     return {
         "table": name,
         "rows": count("total-records"),

@@ -97,8 +97,8 @@ class Application:
             report = TableReport(table=request.table, status=FAILED, strategy=request.strategy, error=error)
         report = replace(report, seconds=round(time.monotonic() - started, 3))
         say(_line(report))
-        for warning in report.warnings:
-            say(f"{report.table}: warning: {warning}")
+        for doubt in _doubts(report):
+            say(f"{report.table}: {doubt}")
         return report
 
     def _is_good(self, table: str) -> bool:
@@ -145,6 +145,16 @@ def _line(report: TableReport) -> str:
     reason = f": {report.error.message}" if report.error is not None else ""
     what = f"{report.status} ({shown})" if shown else report.status
     return f"{report.table}: {what}{snapshot} in {report.seconds:.1f} s{reason}"
+
+
+def _doubts(report: TableReport) -> List[str]:
+    """Return what a good run should not hide."""
+    doubts = [f"warning: {warning}" for warning in report.warnings]
+    if report.columns_left_out:
+        doubts.append(f"left out, for the contract has no such columns: {', '.join(report.columns_left_out)}")
+    if report.columns_missing:
+        doubts.append(f"NULL, for the source has no such columns: {', '.join(report.columns_missing)}")
+    return doubts
 
 
 def _error_of(error: Exception) -> JobError:

@@ -17,6 +17,7 @@ from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
 from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
 from airflow_lake_provider.jobs.sources.read import read_files
 from airflow_lake_provider.protocol import (
+    METADATA_COLUMNS,
     CheckStep,
     IngestStep,
     JobRequest,
@@ -88,7 +89,7 @@ def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> I
 def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *, now: datetime) -> Optional[Judged]:
     """Read the batch and hold it against the contract; nothing runs yet.
 
-    Returns ``None`` where there is neither a file nor a contract, so that nobody knows what the columns would be.
+    Returns ``None`` where neither a file nor a contract says what the columns are: an empty file has none.
     """
     source = find_step(request, IngestStep, TransformStep)
     write = find_step(request, WriteStep)
@@ -100,6 +101,8 @@ def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *,
         rows = _no_rows(spark, request, source)
         return None if rows is None else _judged(request, write, rows, origin="file")
     batch = read_files(spark, source, inputs.fresh, columns=request.columns, run_id=job.task.run_id, ingested_at=now)
+    if request.columns is None and not set(batch.df.columns) - {*METADATA_COLUMNS, RAW, REASONS}:
+        return None
     return _judged(
         request, write, batch.df, origin="file", formats=batch.formats, absent=batch.absent, left_out=batch.left_out
     )

@@ -184,7 +184,8 @@ class TableRun:
     def _nothing_to_read(self, table: Optional[IcebergTable], inputs: Inputs) -> TableReport:
         """No new file, and no contract that says what the columns of an empty batch are."""
         if table is None:
-            self._warnings.append("no file matched and there is no contract, so there is no table yet")
+            what = "no file that matched has columns" if inputs.fresh else "no file matched"
+            self._warnings.append(f"{what} and there is no contract, so there is no table yet")
             return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs)
         outcome = self._audit_unchanged(table, table.head())
         return self._report(

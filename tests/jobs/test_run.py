@@ -214,6 +214,21 @@ def test_ingest_without_files_makes_an_empty_table_where_there_is_a_contract(lak
     assert "no file matched" in without.warnings[0]
 
 
+def test_empty_file_without_a_contract_neither_makes_nor_changes_a_table(lake: Lake, tmp_path: Path) -> None:
+    request = ingest("bronze.t", f"{tmp_path}/*.csv")
+    (tmp_path / "a.csv").write_text("")
+    first = lake.table(request)
+    assert (first.status, first.warnings) == (
+        "no_op",
+        ("no file that matched has columns and there is no contract, so there is no table yet",),
+    )
+    (tmp_path / "b.csv").write_text("id\n1\n")
+    assert lake.table(request).status == "published"
+    (tmp_path / "c.csv").write_text("")
+    assert lake.table(request).status == "no_op"
+    assert lake.rows("SELECT id FROM bronze.t") == [("1",)]
+
+
 def test_ingest_without_new_files_reports_the_table_as_it_is_and_judges_it(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n")
     request = ingest("bronze.t", f"{tmp_path}/*.csv", checks=("row_count = 1",))

@@ -226,6 +226,19 @@ class LakeOperator(BaseOperator):
         except TemplateError as exc:
             raise airflow_exception(SpecError(f"{self.task_id}: a template cannot be rendered: {exc}")) from exc
 
+    def render_template(
+        self, content: Any, context: Any, jinja_env: jinja2.Environment | None = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """Render the keys of mappings too, which Airflow leaves alone: a check with settings is a key."""
+        rendered = super().render_template(content, context, jinja_env, seen_oids)
+        if not isinstance(rendered, dict):
+            return rendered
+        render = super().render_template
+        return {
+            render(key, context, jinja_env) if isinstance(key, str) and "{" in key else key: value
+            for key, value in rendered.items()
+        }
+
     def _check_interval(self, template_fields: Iterable[str], context: Any) -> None:
         named = [field for field in template_fields if names_interval(getattr(self, field))]
         self._names_interval = not set(named).isdisjoint(self.source_fields)

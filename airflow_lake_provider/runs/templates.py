@@ -53,7 +53,7 @@ def interval_context(
 
 
 def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
-    """Render every text in a nested value; everything else stays as it is.
+    """Render every text in a nested value, keys too (a check with settings is one); everything else stays as it is.
 
     :param where: what is rendered, for the error (``silver.flights``).
     :raises SpecError: a name is unknown (all of them are listed), the run has no interval, or the Jinja is wrong.
@@ -82,7 +82,7 @@ def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
         if isinstance(item, str):
             return one(item, place)
         if isinstance(item, Mapping):
-            return {key: walk(part, f"{place}.{key}" if place else str(key)) for key, part in item.items()}
+            return {walk(key, place): walk(part, f"{place}.{key}" if place else str(key)) for key, part in item.items()}
         if isinstance(item, list | tuple):
             return type(item)(walk(part, place) for part in item)
         return item

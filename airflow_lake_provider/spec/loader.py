@@ -117,8 +117,12 @@ class _Reading:
         """Look at every text of the file: variables everywhere, templates where text is rendered."""
         self.add(*variable_problems(self.root))
         for path, node in self.root.walk():
-            if node.kind == SCALAR and isinstance(node.value, str) and not _UNRENDERED.intersection(path[:1]):
+            if _UNRENDERED.intersection(path[:1]):
+                continue
+            if node.kind == SCALAR and isinstance(node.value, str):
                 self.add(*_template_problems(node.value, path))
+            for key in node.entries:
+                self.add(*(replace(problem, at_key=True) for problem in _template_problems(key, (*path, key))))
 
     def read_keys(self) -> PipelineKeys | None:
         plain = self.root.plain()

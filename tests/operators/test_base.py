@@ -26,7 +26,7 @@ from airflow_lake_provider.exceptions import (
 from airflow_lake_provider.operators import LakeQualityCheckOperator, LakeTransformOperator
 from airflow_lake_provider.operators.base import airflow_exception, generation
 from airflow_lake_provider.operators.link import LakeRunLink
-from airflow_lake_provider.protocol import CheckResult, Rows, TableReport
+from airflow_lake_provider.protocol import CheckResult, CheckStep, Rows, TableReport
 from airflow_lake_provider.runs import table_entry
 
 TABLE = "gold.delays"
@@ -311,6 +311,12 @@ def test_the_request_names_the_task_run_and_its_interval(transform: Callable[...
     assert request.interval is not None
     assert request.interval.key == "2026-01-01T00:00:00+00:00/2026-01-02T00:00:00+00:00"
     assert request.provenance.spec_sha256 == request.tables[0].spec_sha256 != ""
+
+
+def test_a_check_with_settings_is_rendered_too(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
+    transform(checks=[{"row_count > {{ 2 + 3 }}": {"name": "{{ 'some' }}"}}]).run()
+    step = next(step for step in engine.requests[0].tables[0].steps if isinstance(step, CheckStep))
+    assert [(check.text, check.body) for check in step.checks] == [("row_count > 5", {"name": "some"})]
 
 
 def test_a_template_that_is_no_jinja_fails_without_retry(transform: Callable[..., Any], engine: InMemoryEngine) -> None:

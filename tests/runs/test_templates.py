@@ -43,6 +43,11 @@ def test_name_gives_what_airflow_gives(context: dict[str, Any], template: str, t
     assert render(template, context) == text
 
 
+def test_key_is_rendered_too(context: dict[str, Any]) -> None:
+    checks = [{"row_count > {{ params.min_rows }}": {"name": "at least {{ params.min_rows }}"}}]
+    assert render(checks, context) == [{"row_count > 5": {"name": "at least 5"}}]
+
+
 def test_whole_value_is_rendered_and_only_its_texts(context: dict[str, Any]) -> None:
     value = {"files": ["in/{{ ds }}.csv"], "n": 3, "on": True, "none": None, "pair": ("{{ ds }}", 1)}
     assert render(value, context) == {

@@ -91,6 +91,12 @@ def test_a_value_to_come_is_refused_by_its_name(tmp_path: Path, name: str) -> No
     assert said in message
 
 
+def test_a_template_in_a_check_with_settings_is_looked_at(tmp_path: Path) -> None:
+    check = {"row_count > {{ params.least": {"name": "enough"}}
+    ((code, message, hint),) = refusals(tmp_path, with_table(checks=[check]))
+    assert (code, message, hint) == ("template", "nothing closes this `{{`", "expected `}}`")
+
+
 def misspelt(key: str) -> str:
     return key[:-2] + key[-1] + key[-2]
 

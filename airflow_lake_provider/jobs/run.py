@@ -400,7 +400,7 @@ def _run_checks(
     for result in results:
         shown = "" if result.value is None else f" (value {result.value})"
         why = f": {result.message}" if result.message else ""
-        say(f"check {result.outcome}: {result.check}{shown}{why}")
+        say(f"check {result.told}: {result.check}{shown}{why}")
     return results
 
 

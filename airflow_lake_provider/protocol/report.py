@@ -75,6 +75,15 @@ class CheckResult:
     on_fail: str = "fail"
     message: Optional[str] = None
 
+    @property
+    def told(self) -> str:
+        """The outcome as users are told it: a failure that asks for no more than a warning is one.
+
+        >>> CheckResult("row_count > 0", "fail", 0, on_fail="warn").told
+        'warn'
+        """
+        return "warn" if self.outcome == "fail" and self.on_fail == "warn" else self.outcome
+
 
 @dataclass(frozen=True)
 class TableReport:

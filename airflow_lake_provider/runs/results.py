@@ -24,7 +24,7 @@ def table_entry(table: TableReport, report_uri: str) -> dict[str, Any]:
         "plan": table.plan,
         **dataclasses.asdict(table.rows),
         "snapshot_id": table.snapshot_id,
-        "checks": [{"check": c.check, "outcome": c.outcome, "value": c.value} for c in table.checks],
+        "checks": [{"check": c.check, "outcome": c.told, "value": c.value} for c in table.checks],
         "error": _error(table),
         "seconds": table.seconds,
         "report_uri": report_uri,

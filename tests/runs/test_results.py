@@ -35,6 +35,15 @@ def test_entry_has_exactly_the_documented_keys() -> None:
     assert json.loads(json.dumps(entry)) == entry
 
 
+@pytest.mark.parametrize(
+    ("outcome", "on_fail", "told"),
+    [("fail", "warn", "warn"), ("fail", "skip_publish", "fail"), ("warn", "fail", "warn"), ("error", "warn", "error")],
+)
+def test_failure_that_only_warns_is_a_warning(outcome: str, on_fail: str, told: str) -> None:
+    table = TableReport(table="a.b", status="published", checks=(CheckResult("x > 1", outcome, 0, on_fail=on_fail),))
+    assert table_entry(table, "")["checks"] == [{"check": "x > 1", "outcome": told, "value": 0}]
+
+
 def test_entry_of_a_broken_table_names_its_error() -> None:
     table = TableReport(table="a.b", status="failed", error=JobError("SourceError", "gone", stack="..."))
     assert table_entry(table, "")["error"] == {"type": "SourceError", "message": "gone"}

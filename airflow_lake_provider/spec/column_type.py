@@ -99,7 +99,9 @@ class _Reader:
 
     def mark(self, mark: str) -> None:
         if self.kind != "mark" or self.text != mark:
-            self.fail(f"expected `{mark}`")
+            # `{a: decimal(10,2)}` is the commonest way to lose the end of a type.
+            lost = "\nBetween braces a comma ends the value: quote a type that has one." if self.kind is None else ""
+            self.fail(f"expected `{mark}`{lost}")
         self.next()
 
     def number(self) -> int:

@@ -17,6 +17,7 @@ from airflow_lake_provider.spec.values import IDENTIFIER, partition_column
 
 SOURCES = ("ingest", "sql", "sql_file")
 _ENDINGS = {"jsonl": "json", "ndjson": "json"}
+_TIMES = ("year", "month", "day", "hour")
 _FITTING = {
     "year": ("date", "timestamp", "timestamp_ntz"),
     "month": ("date", "timestamp", "timestamp_ntz"),
@@ -199,6 +200,7 @@ def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_
 
 
 def _contract_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
+    parted: dict[tuple[str, str], str] = {}
     for number, transform in enumerate(spec.partition_by or ()):
         column = partition_column(transform)
         path: Path = ("partition_by", number)
@@ -206,6 +208,11 @@ def _contract_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Pro
         yield from missing
         type_ = _type_of(spec, column)
         name = transform.partition("(")[0] if "(" in transform else None
+        other = parted.setdefault((column.lower(), "time" if name in _TIMES else name or ""), transform)
+        if other != transform or (spec.partition_by or ()).index(transform) != number:
+            message = f"`{transform}` stands beside `{other}`"
+            hint = "Iceberg takes one of them for a column; the finer one serves both." if name in _TIMES else ""
+            yield Problem(path, "partition", message, hint or "Iceberg takes one of them for a column.")
         if name and type_ and type_.partition("(")[0] not in _FITTING[name]:
             yield Problem(
                 path,

@@ -185,6 +185,12 @@ def test_wrong_types_point_at_the_word(text: str, where: str, said: str) -> None
     assert text[first:last] == where
 
 
+def test_a_type_cut_at_its_comma_says_to_quote_it() -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        read_type("decimal(10")
+    assert "quote a type that has one" in str(told(caught.value))
+
+
 def test_a_type_nested_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="at most|does not fit"):
         read_type("array<" * 5_000 + "int" + ">" * 5_000)

@@ -222,7 +222,10 @@ class _PipelineRun:
         for table in tables:
             name = table.plan.table
             found = reported.get(name) or TableReport(
-                table=name, status=FAILED, error=error or JobError("JobReportMissing", "the report does not name it")
+                table=name,
+                status=FAILED,
+                strategy=table.request.strategy,
+                error=error or JobError("JobReportMissing", "the report does not name it"),
             )
             entries.append(table_entry(found, ended.report_uri))
         if ended.report is not None and is_final(ended.report):

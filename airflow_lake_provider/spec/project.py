@@ -55,8 +55,17 @@ class Environment:
     spark_conf: Mapping[str, str] = field(default_factory=dict)
 
     def data_path(self, path: str) -> str:
-        """Return an absolute path or URI of a data path of a spec; only the spec's own part of it is a glob."""
-        return absolute(path, re.sub(r"[*?\[]", r"[\g<0>]", self.base_path))
+        """Return an absolute path or URI of a data path of a spec; only the spec's own part of it is a glob.
+
+        :raises SpecError: the folder above has braces in its name, which a glob cannot say.
+        """
+        found = absolute(path, re.sub(r"[*?\[]", r"[\g<0>]", self.base_path))
+        if found != path and re.search(r"\{.*\}", self.base_path):
+            raise SpecError(
+                f"{path} lies below {self.base_path}, whose braces would be read as alternatives. Rename the folder, "
+                "or set the environment's base_path to another one."
+            )
+        return found
 
 
 def absolute(path: str, base: str) -> str:

@@ -117,6 +117,15 @@ def test_places_that_are_absolute_stay(tmp_path: Path) -> None:
     assert environment.catalog.properties == {"path": f"{tmp_path}/state/catalog.db"}
 
 
+def test_folder_whose_braces_a_glob_cannot_say_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "{a,b}"
+    root.mkdir()
+    environment = load_project(root).environment()
+    with pytest.raises(SpecError, match="braces would be read as alternatives"):
+        environment.data_path("in/*.csv")
+    assert environment.data_path("/in/{a,b}.csv") == "/in/{a,b}.csv"
+
+
 def test_warehouse_below_a_number_sign_is_no_uri(tmp_path: Path) -> None:
     root = tmp_path / "c#"
     root.mkdir()

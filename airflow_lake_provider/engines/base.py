@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from airflow_lake_provider.protocol import JobRequest
 
@@ -56,11 +56,13 @@ class RunHandle:
 class SparkJob:
     """What an engine starts: the job library with the one argument ``--request-uri``.
 
-    ``request_uri`` lies in the job folder; ``request`` is the same document, read.
+    ``request_uri`` lies in the job folder; ``request`` is the same document, read. ``options`` are the platform's own
+    settings (``engine_options``), for the engine to pass on as they are.
     """
 
     request: JobRequest
     request_uri: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def request_id(self) -> str:

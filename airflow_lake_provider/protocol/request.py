@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
-PROTOCOL_VERSION = "1.0"
+PROTOCOL_VERSION = "1.1"
 """``major.minor``. A reader accepts every minor of its own major and ignores keys it does not know."""
 
 METADATA_COLUMNS = ("_source_file", "_ingested_at", "_run_id")
@@ -72,14 +72,20 @@ class Column:
 class IngestStep:
     """Read files that the table has not taken in yet.
 
-    ``files`` are absolute globs (a path or a URI, ``**`` crosses folders); ``format`` is one of csv, json,
-    parquet; ``options`` go to Spark's reader as they are.
+    ``files`` are absolute globs (a path or a URI, ``**`` crosses folders); ``format`` is one of csv, json, parquet,
+    orc, avro; ``options`` go to Spark's reader as they are. ``recursive``: a glob that names a folder means the files
+    at any depth below it. ``on_empty`` (no new file) is succeed, skip or fail; ``on_replaced`` (a known path with
+    other content) is replace, append or fail. ``files_per_run``: at most so many new files, the oldest first.
     """
 
     files: Tuple[str, ...]
     format: str
     options: Mapping[str, str] = field(default_factory=dict)
     metadata_columns: Tuple[str, ...] = METADATA_COLUMNS
+    recursive: bool = False
+    on_empty: str = "succeed"
+    on_replaced: str = "replace"
+    files_per_run: Optional[int] = None
     kind: str = "ingest"
 
 
@@ -99,12 +105,48 @@ class TransformStep:
 
 
 @dataclass(frozen=True)
+class PythonStep:
+    """Call one function with DataFrames; it returns one.
+
+    ``code_uri`` is a zip of the user's modules, ``code_sha256`` its hash; ``module`` is imported from it.
+    ``parameters`` gives for each parameter of the function its table, ``layer.name``; ``wants`` names those of
+    ``context`` and ``spark`` that it asks for. ``inputs``, ``deterministic`` and ``names_interval`` as in a transform: a function that
+    may read what no snapshot identifies, or that uses the clock or chance, is not deterministic.
+    """
+
+    module: str
+    function: str
+    code_uri: str = ""
+    code_sha256: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    wants: Tuple[str, ...] = ()
+    inputs: Tuple[str, ...] = ()
+    deterministic: bool = False
+    names_interval: bool = False
+    kind: str = "python"
+
+
+@dataclass(frozen=True)
 class WriteStep:
-    """How the batch meets the table: ``strategy`` is append, merge or replace."""
+    """How the batch meets the table: ``strategy`` is append, merge or replace.
+
+    ``mode`` (auto, copy_on_write, merge_on_read) says how rows are rewritten. Of a merge: an update sets
+    ``update_columns``, or all but ``exclude_columns``; ``delete_when`` is a predicate over the source row;
+    ``when_matched`` is update or keep, ``when_not_matched`` insert or ignore, ``when_not_matched_by_source`` keep,
+    delete or soft_delete, which sets the boolean column ``soft_delete``.
+    """
 
     strategy: str
     unique_key: Tuple[str, ...] = ()
     sequence_by: Optional[str] = None
+    mode: str = "auto"
+    update_columns: Tuple[str, ...] = ()
+    exclude_columns: Tuple[str, ...] = ()
+    delete_when: Optional[str] = None
+    when_matched: str = "update"
+    when_not_matched: str = "insert"
+    when_not_matched_by_source: str = "keep"
+    soft_delete: Optional[str] = None
     kind: str = "write"
 
 
@@ -138,11 +180,12 @@ class PublishStep:
     kind: str = "publish"
 
 
-Step = Union[IngestStep, TransformStep, WriteStep, CheckStep, PublishStep]
+Step = Union[IngestStep, TransformStep, PythonStep, WriteStep, CheckStep, PublishStep]
 
 STEP_KINDS: Dict[str, type] = {
     "ingest": IngestStep,
     "transform": TransformStep,
+    "python": PythonStep,
     "write": WriteStep,
     "check": CheckStep,
     "publish": PublishStep,
@@ -191,13 +234,14 @@ class Catalog:
     """The Iceberg catalog, by the properties that Iceberg itself reads; never a secret.
 
     ``type`` is sqlite (the embedded one, ``path`` of the database in ``properties``), glue, rest, hive, jdbc or
-    hadoop.
+    hadoop. The table ``layer.name`` lies in the namespace ``<namespace_prefix>layer``.
     """
 
     name: str
     type: str
     warehouse: str
     properties: Mapping[str, str] = field(default_factory=dict)
+    namespace_prefix: str = ""
 
 
 @dataclass(frozen=True)

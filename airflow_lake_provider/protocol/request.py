@@ -110,8 +110,8 @@ class PythonStep:
 
     ``code_uri`` is a zip of the user's modules, ``code_sha256`` its hash; ``module`` is imported from it.
     ``parameters`` gives for each parameter of the function its table, ``layer.name``; ``wants`` names those of
-    ``context`` and ``spark`` that it asks for. ``inputs``, ``deterministic`` and ``names_interval`` as in a transform: a function that
-    may read what no snapshot identifies, or that uses the clock or chance, is not deterministic.
+    ``context`` and ``spark`` that it asks for. ``inputs``, ``deterministic`` and ``names_interval`` as in a transform:
+    a function that may read what no snapshot identifies, or that uses the clock or chance, is not deterministic.
     """
 
     module: str

@@ -17,7 +17,7 @@ SPARK_VENV := .venv-spark
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --no-input
 AIRFLOW_CONSTRAINTS := constraints/airflow-3.3.txt
-SPARK_CONSTRAINTS := $(wildcard airflow_lake_provider/engines/constraints/*.txt)
+SPARK_CONSTRAINTS := $(wildcard airflow_lake_provider/engines/constraints/*.txt) airflow_lake_provider/engines/data_plane.py
 
 export LAKE_SPARK_PYTHON := $(CURDIR)/$(SPARK_VENV)/bin/python
 

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.exceptions import EngineNotInstalled
+from airflow_lake_provider.protocol import IngestStep, JobRequest
 
 COORDINATES = (
     "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2",
     "org.xerial:sqlite-jdbc:3.50.3.0",
 )
-"""The jars that Spark needs beside its own, as Maven coordinates."""
+"""The jars that Spark needs beside its own for every job, as Maven coordinates."""
+
+# The last one published for Scala 2.12. Spark's later patch releases change nothing that it stands on.
+_NEWEST_AVRO = 7
 
 JAVA_VERSION = 17
 MARKER = "lake-spark.json"
@@ -69,6 +73,23 @@ class DataPlane:
     def missing_coordinates(self, coordinates: Sequence[str]) -> tuple[str, ...]:
         """Return those of the coordinates whose artifact, in any version, is not among Spark's jars."""
         return tuple(c for c in coordinates if not any(c.split(":")[1] in jar for jar in self.jars))
+
+
+def avro_coordinate(spark_version: str) -> str:
+    """Return the jar with which Spark reads Avro; pyspark does not bring it.
+
+    >>> avro_coordinate("3.5.3"), avro_coordinate("3.5.9")
+    ('org.apache.spark:spark-avro_2.12:3.5.3', 'org.apache.spark:spark-avro_2.12:3.5.7')
+    """
+    line, _, patch = spark_version.rpartition(".")
+    return f"org.apache.spark:spark-avro_2.12:{line}.{min(int(patch), _NEWEST_AVRO) if patch.isdigit() else patch}"
+
+
+def required_coordinates(request: JobRequest, spark_version: str) -> tuple[str, ...]:
+    """Return the jars that this job needs beside Spark's own: the one for Avro only where a table reads Avro files."""
+    steps = [step for table in request.tables for step in table.steps]
+    reads_avro = any(isinstance(step, IngestStep) and step.format == "avro" for step in steps)
+    return (*COORDINATES, avro_coordinate(spark_version)) if reads_avro else COORDINATES
 
 
 def default_folder(cache: Path | None = None) -> Path:

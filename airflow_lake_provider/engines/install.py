@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.engines.data_plane import (
@@ -21,6 +22,7 @@ from airflow_lake_provider.engines.data_plane import (
     JAVA_VERSION,
     MARKER,
     DataPlane,
+    avro_coordinate,
     default_folder,
     find_java,
     probe,
@@ -73,6 +75,9 @@ def install_data_plane(
 def _install(folder: Path, *, force: bool, say: Callable[[str], None], cache: Path) -> DataPlane:
     python = folder / "bin" / "python"
     if not force and _is_whole(folder):
+        if _marker(folder).get("coordinates") != list(_jars()):
+            _bring_jars(python, find_java() or _java_of(python), cache, say)
+            _finish(folder)
         plane = probe(python)
         say(f"Spark {plane.spark_version} is installed in {folder}")
         return plane
@@ -99,8 +104,7 @@ def _install(folder: Path, *, force: bool, say: Callable[[str], None], cache: Pa
         "The environment is built and does not work",
         env={**_clean_environment(), "JAVA_HOME": str(java_home)},
     )
-    marker = {"constraints": _fingerprint(), "coordinates": COORDINATES}
-    (folder / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
+    _finish(folder)
     (folder / _BUILDING).unlink()
     plane = probe(python)
     say(f"Spark {plane.spark_version} is installed in {folder}")
@@ -108,14 +112,32 @@ def _install(folder: Path, *, force: bool, say: Callable[[str], None], cache: Pa
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the environment was finished, from these very constraints, and has a Java to run with."""
-    try:
-        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    if marker.get("constraints") != _fingerprint() or tuple(marker.get("coordinates", ())) != COORDINATES:
+    """Whether the environment was finished, from these very constraints, and has a Java to run with.
+
+    Jars may be missing in it, as in one from before they were asked for; one too many is of another version.
+    """
+    marker = _marker(folder)
+    if marker.get("constraints") != _fingerprint() or not set(marker.get("coordinates", ())) <= set(_jars()):
         return False
     return find_java() is not None or any(folder.glob(f"lib/python*/site-packages/{_JRE}"))
+
+
+def _marker(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _finish(folder: Path) -> None:
+    marker = {"constraints": _fingerprint(), "coordinates": _jars()}
+    (folder / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
+
+
+def _jars() -> tuple[str, ...]:
+    """The jars of an environment that is built here: those for every job, and the one for Avro."""
+    spark = next(line for line in _constraints() if line.startswith("pyspark=="))
+    return (*COORDINATES, avro_coordinate(spark.partition("==")[2]))
 
 
 def _constraints() -> list[str]:
@@ -168,13 +190,13 @@ def _java_of(python: Path) -> Path:
 
 
 def _bring_jars(python: Path, java_home: Path, cache: Path, say: Callable[[str], None]) -> None:
-    """Put the jars of :data:`COORDINATES` beside Spark's own, from the cache or from Maven."""
+    """Put the jars beside Spark's own, from the cache or from Maven."""
     spark_home = Path(_run([str(python), "-I", "-c", _SPARK_HOME], "pyspark is not where it should be").strip())
-    missing = [coordinate for coordinate in COORDINATES if not _jar(cache, coordinate).exists()]
+    missing = [coordinate for coordinate in _jars() if not _jar(cache, coordinate).exists()]
     if missing:
         say(f"Fetching {', '.join(missing)}")
         _fetch(missing, spark_home, python, java_home, cache)
-    for coordinate in COORDINATES:
+    for coordinate in _jars():
         source = _jar(cache, coordinate)
         if not source.exists():
             raise EngineError(_no_jar(coordinate, cache, "it was fetched and is not there"))

@@ -20,7 +20,7 @@ from pathlib import Path
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
 from airflow_lake_provider.engines.bundle import job_library
 from airflow_lake_provider.engines.cache import cache_folder
-from airflow_lake_provider.engines.data_plane import COORDINATES, DataPlane, find_data_plane
+from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane, required_coordinates
 from airflow_lake_provider.engines.driver_log import DriverLog
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.engines.supervisor import NOT_STARTED
@@ -175,7 +175,7 @@ class LocalEngine:
         return local_path(place).absolute()
 
     def _start(self, job: SparkJob, folder: Path, plane: DataPlane) -> RunHandle:
-        environment = self._environment(plane)
+        environment = self._environment(job, plane)
         for leftover in (_DRIVER, _STATUS, _CANCELLED):
             (folder / leftover).unlink(missing_ok=True)
         lifeline_end, lifeline = os.pipe()
@@ -214,7 +214,7 @@ class LocalEngine:
             },
         )
 
-    def _environment(self, plane: DataPlane) -> dict[str, str]:
+    def _environment(self, job: SparkJob, plane: DataPlane) -> dict[str, str]:
         """The driver's environment: this process's, less what it must not see."""
         environment = {
             name: value
@@ -233,7 +233,7 @@ class LocalEngine:
                 "TZ": "UTC",
             }
         )
-        if missing := plane.missing_coordinates(COORDINATES):
+        if missing := plane.missing_coordinates(required_coordinates(job.request, plane.spark_version)):
             conf = {"spark.jars.packages": ",".join(missing), "spark.jars.ivy": str(self._cache / "ivy")}
             words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
             environment["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])

@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from airflow_lake_provider.engines.base import SparkJob
 from airflow_lake_provider.engines.data_plane import (
     COORDINATES,
     MARKER,
+    avro_coordinate,
     default_folder,
     find_data_plane,
     find_java,
     java_major,
     probe,
+    required_coordinates,
 )
 from airflow_lake_provider.exceptions import EngineNotInstalled
+from airflow_lake_provider.protocol import IngestStep, TableRequest
 
 
 def java(folder: Path, version: str) -> Path:
@@ -73,6 +78,17 @@ def test_probe_reads_what_is_there_without_importing_spark(tmp_path: Path) -> No
     assert plane.spark_version == "3.5.9"
     assert plane.python_version == sys.version_info[:3]
     assert plane.missing_coordinates(COORDINATES) == ("org.xerial:sqlite-jdbc:3.50.3.0",)
+
+
+def test_jar_for_avro_is_asked_for_only_by_jobs_that_read_it(spark_job: SparkJob) -> None:
+    assert required_coordinates(spark_job.request, "3.5.9") == COORDINATES
+    step = IngestStep(files=("/in/*.avro",), format="avro")
+    request = replace(spark_job.request, tables=(TableRequest(table="bronze.t", steps=(step,)),))
+    assert required_coordinates(request, "3.5.4") == (*COORDINATES, "org.apache.spark:spark-avro_2.12:3.5.4")
+
+
+def test_avro_has_no_jar_for_scala_2_12_after_3_5_7() -> None:
+    assert avro_coordinate("3.5.12").endswith(":3.5.7")
 
 
 @pytest.mark.usefixtures("no_java")

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from airflow_lake_provider.engines import install
-from airflow_lake_provider.engines.data_plane import COORDINATES, MARKER, find_data_plane
+from airflow_lake_provider.engines.data_plane import COORDINATES, MARKER, avro_coordinate, find_data_plane
 from airflow_lake_provider.engines.install import install_data_plane
 from airflow_lake_provider.exceptions import EngineError
 
 JARS = (
     "org.apache.iceberg_iceberg-spark-runtime-3.5_2.12-1.10.2.jar",
     "org.xerial_sqlite-jdbc-3.50.3.0.jar",
+    "org.apache.spark_spark-avro_2.12-3.5.7.jar",
 )
 # What Ivy says where the network ends at a proxy that it does not trust; shortened.
 IVY_REFUSED = """
@@ -172,7 +173,34 @@ def test_interrupted_installation_is_built_anew(build: Any, outside: Outside, tm
     assert not (tmp_path / "env" / MARKER).exists()
     outside.fails.clear()
     build(path=tmp_path / "env")
-    assert json.loads((tmp_path / "env" / MARKER).read_text())["coordinates"] == list(COORDINATES)
+    coordinates = json.loads((tmp_path / "env" / MARKER).read_text())["coordinates"]
+    assert coordinates == [*COORDINATES, avro_coordinate("3.5.9")]
+
+
+def test_environment_from_before_a_jar_was_asked_for_gets_it_without_being_built_anew(
+    build: Any, outside: Outside, tmp_path: Path
+) -> None:
+    plane, _ = build(path=tmp_path / "env")
+    marker = tmp_path / "env" / MARKER
+    now = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**now, "coordinates": list(COORDINATES)}))
+    avro = plane.spark_home / "jars" / JARS[2]
+    avro.unlink()
+    outside.commands.clear()
+    build(path=tmp_path / "env")
+    assert avro.exists()
+    assert json.loads(marker.read_text()) == now
+    assert "venv" not in outside.commands
+
+
+def test_jar_of_another_version_builds_anew(build: Any, outside: Outside, tmp_path: Path) -> None:
+    build(path=tmp_path / "env")
+    marker = tmp_path / "env" / MARKER
+    now = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**now, "coordinates": ["org.xerial:sqlite-jdbc:3.40.0.0"]}))
+    outside.commands.clear()
+    build(path=tmp_path / "env")
+    assert "venv" in outside.commands
 
 
 def test_foreign_folder_is_never_removed(build: Any, tmp_path: Path) -> None:
@@ -202,7 +230,8 @@ def test_jar_that_cannot_be_had_is_named_with_the_way_by_hand(
     build: Any, outside: Outside, output: str, reason: str
 ) -> None:
     (outside.cache / "ivy" / "jars").mkdir(parents=True)
-    (outside.cache / "ivy" / "jars" / JARS[0]).touch()
+    for other in (JARS[0], JARS[2]):
+        (outside.cache / "ivy" / "jars" / other).touch()
     outside.fails["ivy"] = output
     with pytest.raises(EngineError) as caught:
         build()

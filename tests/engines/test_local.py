@@ -17,7 +17,7 @@ import pytest
 from contract import EngineContract, until_ended, until_running
 from scripted import ENDLESS, FAIL, REPORT, STUBBORN, ScriptedEngine
 
-from airflow_lake_provider.engines import Engine, LocalEngine, RunHandle, SparkJob, Status, local
+from airflow_lake_provider.engines import Engine, LocalEngine, RunHandle, SparkJob, Status, driver_process
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.exceptions import EngineError, EngineNotInstalled
 from airflow_lake_provider.protocol import from_json
@@ -101,7 +101,7 @@ def test_killed_driver_is_named_by_its_signal(spark_job: SparkJob, cache: Path) 
 def test_cancel_ends_the_whole_group(
     spark_job: SparkJob, cache: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(driver_process, "GRACE_SECONDS", 1.0)
     engine = ScriptedEngine(script, cache=cache)
     handle = engine.submit(spark_job)
     child = pid_in(folder_of(handle) / "child.pid")

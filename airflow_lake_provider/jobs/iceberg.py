@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import PublishConflict, StepError
-from airflow_lake_provider.protocol import Commit
+from airflow_lake_provider.protocol import Catalog, Commit
 
 PUBLISHED_TAG = "lake_published"
 """The tag on the last snapshot that this package published: expiry never removes it."""
@@ -32,20 +32,20 @@ def quoted(name: str) -> str:
 
 
 class IcebergTable:
-    """A loaded table. ``name`` is ``layer.name``; ``catalog`` the Spark catalog's name."""
+    """A loaded table. ``name`` is ``layer.name``; ``identifier`` what Spark knows it by, ``catalog.namespace.name``."""
 
-    def __init__(self, spark: Any, catalog: str, name: str) -> None:
+    def __init__(self, spark: Any, catalog: Catalog, name: str) -> None:
         self._spark = spark
-        self._catalog = catalog
         self.name = name
-        self.identifier = f"{catalog}.{name}"
+        self.identifier = catalog.identifier(name)
         self._table = self._load()
 
     @classmethod
-    def find(cls, spark: Any, catalog: str, name: str) -> Optional[IcebergTable]:
+    def find(cls, spark: Any, catalog: Catalog, name: str) -> Optional[IcebergTable]:
         """Load the table in its newest state, or return ``None`` when there is none."""
-        forget(spark, catalog, name)
-        if not spark.catalog.tableExists(f"{catalog}.{name}"):
+        identifier = catalog.identifier(name)
+        forget(spark, identifier)
+        if not spark.catalog.tableExists(identifier):
             return None
         return cls(spark, catalog, name)
 
@@ -58,7 +58,7 @@ class IcebergTable:
 
     def refresh(self) -> None:
         """Read the newest metadata, for this object and for Spark's cache."""
-        forget(self._spark, self._catalog, self.name)
+        forget(self._spark, self.identifier)
         self._table = self._load()
 
     @property
@@ -287,13 +287,13 @@ class IcebergTable:
         self.refresh()
 
 
-def forget(spark: Any, catalog: str, name: str) -> None:
+def forget(spark: Any, identifier: str) -> None:
     """Drop a table from the session's cache, so that the next reference reads its newest metadata."""
-    namespace, _, table = name.rpartition(".")
+    catalog, *namespace, table = identifier.split(".")
     jvm = spark._jvm
     plugin = spark._jsparkSession.sessionState().catalogManager().catalog(catalog)
-    parts = spark.sparkContext._gateway.new_array(jvm.java.lang.String, len(namespace.split(".")))
-    for index, part in enumerate(namespace.split(".")):
+    parts = spark.sparkContext._gateway.new_array(jvm.java.lang.String, len(namespace))
+    for index, part in enumerate(namespace):
         parts[index] = part
     plugin.invalidateTable(jvm.org.apache.spark.sql.connector.catalog.Identifier.of(parts, table))
 

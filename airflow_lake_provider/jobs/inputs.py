@@ -137,16 +137,20 @@ def _no_rows(spark: Any, request: TableRequest, source: IngestStep) -> Optional[
 
 def _pin_table(spark: Any, job: JobRequest, request: TableRequest, name: str) -> Optional[int]:
     """Return the snapshot that a name means now; ``None`` for a table without one that Iceberg could tell."""
-    catalog, parts = job.catalog.name, name.split(".")
-    if len(parts) == 3 and parts[0] == catalog:
+    catalog, parts = job.catalog, name.split(".")
+    if len(parts) == 3 and parts[0] == catalog.name:
         parts = parts[1:]
+    identifier, there = name, ""
     if len(parts) == 2:
-        table = IcebergTable.find(spark, catalog, ".".join(parts))
+        logical = ".".join(parts)
+        table = IcebergTable.find(spark, catalog, logical)
         if table is not None:
             return table.head() or 0  # a table that nobody has written yet has no snapshot, and that is its state
-    if not spark.catalog.tableExists(name):
+        identifier = catalog.identifier(logical)
+        there = f" as {catalog.name_of(logical)}" if catalog.namespace_prefix else ""
+    if not spark.catalog.tableExists(identifier):
         raise SourceError(
-            f"{request.table} reads {name}, which does not exist in catalog '{catalog}'. Run the pipeline that writes "
-            "it first; an ingest without files and without columns makes no table."
+            f"{request.table} reads {name}, which does not exist in catalog '{catalog.name}'{there}. Run the pipeline "
+            "that writes it first; an ingest without files and without columns makes no table."
         )
     return None

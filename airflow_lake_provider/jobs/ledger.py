@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import LedgerLost
 from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable
+from airflow_lake_provider.protocol import Catalog
 
 POINTER = "lake.ledger"
 """The summary key that names the side files."""
@@ -76,9 +77,9 @@ class Ledger:
     pointer: Optional[Pointer] = None
 
 
-def ledger_folder(warehouse: str, table: IcebergTable) -> str:
+def ledger_folder(catalog: Catalog, table: IcebergTable) -> str:
     """Return where the side files of a table lie: in the warehouse, beside all tables."""
-    return f"{warehouse.rstrip('/')}/_lake_ledger/{table.name}/{table.uuid}"
+    return f"{catalog.warehouse.rstrip('/')}/_lake_ledger/{catalog.name_of(table.name)}/{table.uuid}"
 
 
 def read_ledger(table: IcebergTable) -> Ledger:

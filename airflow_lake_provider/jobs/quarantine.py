@@ -13,11 +13,11 @@ from typing import Any, List, Mapping, Optional
 
 from airflow_lake_provider.jobs.batch import RAW, REASONS, Batch
 from airflow_lake_provider.jobs.errors import QuarantineDisabled, QuarantineLimitExceeded
-from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, stamped
+from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, quoted, stamped
 from airflow_lake_provider.jobs.progress import say
 from airflow_lake_provider.jobs.tables import ensure_table
 from airflow_lake_provider.jobs.write.plan import append_rows
-from airflow_lake_provider.protocol import Quarantine, TableRequest
+from airflow_lake_provider.protocol import Catalog, Quarantine, TableRequest
 
 STAMP = "lake.quarantine"
 """The summary key by which a table's commit names the staged rows that belong to it."""
@@ -73,7 +73,7 @@ def stage(
     request: TableRequest,
     batch: Batch,
     *,
-    catalog: str,
+    catalog: Catalog,
     request_id: str,
     run_id: str,
     interval_start: Optional[str],
@@ -105,7 +105,7 @@ def stage(
     )
     table = ensure_table(spark, described, rows.schema, catalog=catalog)
     same = ["_raw", "_reasons", "_source_file"]
-    there = spark.table(table.identifier).select(*[F.col(name).alias("there" + name) for name in same])
+    there = spark.table(quoted(table.identifier)).select(*[F.col(name).alias("there" + name) for name in same])
     on = F.lit(True)
     for name in same:
         on = on & F.col(name).eqNullSafe(F.col("there" + name))
@@ -122,7 +122,7 @@ def stage(
     return Staged(table=table.name, snapshot_id=head)
 
 
-def finish_pick(spark: Any, table: IcebergTable, *, catalog: str) -> Optional[int]:
+def finish_pick(spark: Any, table: IcebergTable, *, catalog: Catalog) -> Optional[int]:
     """Bring the rows that the last published commit names into the quarantine table; a pick already made stays made.
 
     Returns the quarantine table's snapshot that holds them, ``None`` where the commit names none.
@@ -144,7 +144,7 @@ def finish_pick(spark: Any, table: IcebergTable, *, catalog: str) -> Optional[in
     return quarantine.head()
 
 
-def drop_dead_refs(spark: Any, request: TableRequest, request_ids: List[str], *, catalog: str) -> None:
+def drop_dead_refs(spark: Any, request: TableRequest, request_ids: List[str], *, catalog: Catalog) -> None:
     """Drop the branches that dead submissions left on the table and on its quarantine table."""
     if not request_ids:
         return

@@ -126,11 +126,11 @@ class TableRun:
         return replace(report, columns_left_out=judged.left_out, columns_missing=judged.missing)
 
     def _find(self) -> Optional[IcebergTable]:
-        return IcebergTable.find(self._spark, self._job.catalog.name, self._request.table)
+        return IcebergTable.find(self._spark, self._job.catalog, self._request.table)
 
     def _recover(self, table: Optional[IcebergTable]) -> None:
         """Settle what earlier runs left: first the pick that main names, then the branches of the dead."""
-        catalog = self._job.catalog.name
+        catalog = self._job.catalog
         if table is not None:
             quarantine.finish_pick(self._spark, table, catalog=catalog)
         dead = [*self._job.submissions.dead, self._job.request_id]
@@ -212,7 +212,7 @@ class TableRun:
             self._spark,
             self._request,
             batch,
-            catalog=self._job.catalog.name,
+            catalog=self._job.catalog,
             request_id=self._job.request_id,
             run_id=self._job.task.run_id,
             interval_start=self._job.interval.start if self._job.interval is not None else None,
@@ -226,7 +226,7 @@ class TableRun:
         return deduplicate(batch, unique_key=self._write.unique_key, sequence_by=sequence, table=self._request.table)
 
     def _table_for(self, batch: Batch) -> IcebergTable:
-        return ensure_table(self._spark, self._request, batch.good.schema, catalog=self._job.catalog.name)
+        return ensure_table(self._spark, self._request, batch.good.schema, catalog=self._job.catalog)
 
     def _write_and_publish(
         self, table: IcebergTable, ledger: Ledger, inputs: Inputs, batch: Batch, *, base: Optional[int]
@@ -251,7 +251,7 @@ class TableRun:
             )
         pointer = write_delta(
             table,
-            folder=ledger_folder(self._job.catalog.warehouse, table),
+            folder=ledger_folder(self._job.catalog, table),
             ledger=ledger,
             files=inputs.versions,
             interval=self._interval,
@@ -316,10 +316,10 @@ class TableRun:
         published = outcome.status in (PUBLISHED, NO_OP)
         quarantined: Optional[int] = None
         if published:
-            quarantined = quarantine.finish_pick(self._spark, table, catalog=self._job.catalog.name)
+            quarantined = quarantine.finish_pick(self._spark, table, catalog=self._job.catalog)
             reached("quarantine-picked", self._request.table)
             failed = list(self._job.submissions.failed)
-            quarantine.drop_dead_refs(self._spark, self._request, failed, catalog=self._job.catalog.name)
+            quarantine.drop_dead_refs(self._spark, self._request, failed, catalog=self._job.catalog)
         report = self._report(
             outcome.status,
             rows=rows,
@@ -395,8 +395,7 @@ def _checks_failed(table: str, checks: Tuple[CheckResult, ...], *, branch: Optio
 def _run_checks(
     spark: Any, job: JobRequest, table: str, step: CheckStep, *, branch: Optional[str]
 ) -> Tuple[CheckResult, ...]:
-    identifier = f"{job.catalog.name}.{table}"
-    results = run_checks(spark, table=table, identifier=identifier, checks=step.checks, branch=branch)
+    results = run_checks(spark, table=table, catalog=job.catalog, checks=step.checks, branch=branch)
     for result in results:
         shown = "" if result.value is None else f" (value {result.value})"
         why = f": {result.message}" if result.message else ""
@@ -409,7 +408,7 @@ def _check_only(spark: Any, job: JobRequest, request: TableRequest) -> TableRepo
     step = find_step(request, CheckStep)
     if not isinstance(step, CheckStep):
         raise StepError(f"{request.table}: the request has neither a write nor a check")
-    table = IcebergTable.find(spark, job.catalog.name, request.table)
+    table = IcebergTable.find(spark, job.catalog, request.table)
     if table is None:
         raise StepError(f"{request.table} does not exist in catalog '{job.catalog.name}', so there is nothing to check")
     checks = _run_checks(spark, job, request.table, step, branch=None)

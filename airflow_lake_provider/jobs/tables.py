@@ -8,7 +8,7 @@ from airflow_lake_provider.jobs.errors import ContractError, SchemaChanged
 from airflow_lake_provider.jobs.iceberg import IcebergTable, quoted
 from airflow_lake_provider.jobs.ledger import SINCE
 from airflow_lake_provider.jobs.progress import say
-from airflow_lake_provider.protocol import METADATA_COLUMNS, Column, TableRequest
+from airflow_lake_provider.protocol import METADATA_COLUMNS, Catalog, Column, TableRequest
 
 # `write.wap.enabled` lets the checks read the audit branch under the table's own name. The retry counts are Iceberg's
 # own loop around each commit: its default of 4 is short for many writers on one embedded catalog.
@@ -26,7 +26,7 @@ _AT_CREATION = {
 }
 
 
-def ensure_table(spark: Any, request: TableRequest, schema: Any, *, catalog: str) -> IcebergTable:
+def ensure_table(spark: Any, request: TableRequest, schema: Any, *, catalog: Catalog) -> IcebergTable:
     """Create the table for rows of ``schema`` (a Spark ``StructType``), or see that the one that is there fits.
 
     Two processes may create the same table at once: the second finds the first one's.
@@ -108,11 +108,11 @@ def split_partition(word: str) -> Tuple[str, List[str]]:
     return name.strip().lower(), [argument.strip().strip("`") for argument in rest.rstrip().rstrip(")").split(",")]
 
 
-def _create(spark: Any, request: TableRequest, schema: Any, catalog: str) -> None:
-    ensure_namespace(spark, catalog, request.table.rpartition(".")[0])
+def _create(spark: Any, request: TableRequest, schema: Any, catalog: Catalog) -> None:
+    ensure_namespace(spark, catalog.name, catalog.namespace(request.table.rpartition(".")[0]))
     say(f"creating {request.table}")
     try:
-        spark.sql(create_table_sql(request, schema, f"{catalog}.{request.table}"))
+        spark.sql(create_table_sql(request, schema, catalog.identifier(request.table)))
     except Exception:
         if IcebergTable.find(spark, catalog, request.table) is None:
             raise

@@ -155,13 +155,16 @@ class Check:
     """One SodaCL check.
 
     ``text`` is what a person wrote (``row_count > 0``); ``body`` the mapping below it without our own keys, or
-    ``None``; ``on_fail`` is fail, warn or skip_publish; ``on_error`` the same.
+    ``None``; ``on_fail`` is fail, warn or skip_publish; ``on_error`` the same. ``sodacl`` is what Soda gets instead,
+    ``{text: body}``, where the names of tables in it are others in the catalog (``namespace_prefix``); reports keep to
+    ``text`` and ``body``.
     """
 
     text: str
     body: Optional[Mapping[str, Any]] = None
     on_fail: str = "fail"
     on_error: str = "fail"
+    sodacl: Optional[Mapping[str, Any]] = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +245,23 @@ class Catalog:
     warehouse: str
     properties: Mapping[str, str] = field(default_factory=dict)
     namespace_prefix: str = ""
+
+    def namespace(self, layer: str) -> str:
+        """Return the Iceberg namespace of a layer."""
+        return f"{self.namespace_prefix}{layer}"
+
+    def name_of(self, table: str) -> str:
+        """Return the name within the catalog of the table that everybody calls ``layer.name``.
+
+        >>> Catalog("lake", "rest", "s3://lake", namespace_prefix="dev_").name_of("silver.flights")
+        'dev_silver.flights'
+        """
+        layer, dot, name = table.rpartition(".")
+        return f"{self.namespace(layer)}{dot}{name}"
+
+    def identifier(self, table: str) -> str:
+        """Return the full name, ``catalog.namespace.name``, of the table that everybody calls ``layer.name``."""
+        return f"{self.name}.{self.name_of(table)}"
 
 
 @dataclass(frozen=True)

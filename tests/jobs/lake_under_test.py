@@ -164,6 +164,6 @@ class Lake:
 
     def iceberg(self, table: str) -> IcebergTable:
         """Return a table's metadata as it is now."""
-        found = IcebergTable.find(self.spark, self.catalog.name, table)
+        found = IcebergTable.find(self.spark, self.catalog, table)
         assert found is not None, f"{table} does not exist"
         return found

@@ -150,7 +150,7 @@ def test_one_new_file_among_a_hundred_thousand_is_found_within_seconds(lake: Lak
     lake.table(transform("bronze.t", "SELECT 1 AS id"))
     table = lake.iceberg("bronze.t")
     files = {f"s3://bucket/landing/2026/01/01/part-{n:06}.csv": f"{n}-1767225600000" for n in range(100_000)}
-    folder = ledgers.ledger_folder(lake.catalog.warehouse, table)
+    folder = ledgers.ledger_folder(lake.catalog, table)
     publication = Publication("f", "r", "run")
     pointer = write_delta(table, folder=folder, ledger=Ledger(), files=files, interval="", publication=publication)
     table.create_branch("b")

@@ -9,10 +9,10 @@ import math
 import re
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
+from airflow_lake_provider.jobs.iceberg import quoted
 from airflow_lake_provider.jobs.quality.soda import Measured, Scanned, scan
 from airflow_lake_provider.jobs.quality.sodacl import FIRST_LINE, sodacl
-from airflow_lake_provider.jobs.tables import quoted_column
-from airflow_lake_provider.protocol import Check, CheckResult
+from airflow_lake_provider.protocol import Catalog, Check, CheckResult
 
 PASS, WARN, FAIL, ERROR = "pass", "warn", "fail", "error"
 _SEVERITY = (PASS, WARN, FAIL, ERROR)
@@ -22,31 +22,32 @@ _QUOTED_COLUMN = re.compile(r"^\s*\w+\s*\([^)]*\"")
 
 
 def run_checks(
-    spark: Any, *, table: str, identifier: str, checks: Sequence[Check], branch: Optional[str]
+    spark: Any, *, table: str, catalog: Catalog, checks: Sequence[Check], branch: Optional[str]
 ) -> Tuple[CheckResult, ...]:
     """Judge a table by SodaCL checks; one result for each check, in their order.
 
-    :param table: the name that the checks know the table by, ``layer.name`` of the session's default catalog.
-    :param identifier: the table with its catalog.
+    :param table: the table, ``layer.name``.
+    :param catalog: where it lies: the session's default catalog.
     :param branch: the audit branch that the table's name means during the checks; ``None`` judges main. It needs the
         table property ``write.wap.enabled``.
     :raises StepError: Soda is not installed.
     """
     if not checks:
         return ()
-    spark.sql("REFRESH TABLE " + ".".join(quoted_column(part) for part in identifier.split(".")))
+    spark.sql(f"REFRESH TABLE {quoted(catalog.identifier(table))}")
+    dataset = catalog.name_of(table)
     judged: Dict[int, CheckResult] = {}
     for n, check in enumerate(checks):
         if _QUOTED_COLUMN.search(check.text):
             judged[n] = _result(check, ERROR, None, 'Spark takes "..." for a text; put a column in backticks: `...`')
     with _reading(spark, branch):
         left = [n for n in range(len(checks)) if n not in judged]
-        first = scan(spark, sodacl(table, [checks[n] for n in left])) if left else None
+        first = scan(spark, sodacl(dataset, [checks[n] for n in left])) if left else None
         for position, n in enumerate(left):
             one = first
             if len(left) > 1 and first is not None and not first.clean:
                 # One wrong column fails the whole query, and with it up to fifty metrics: judge each by itself.
-                one, position = scan(spark, sodacl(table, [checks[n]])), 0
+                one, position = scan(spark, sodacl(dataset, [checks[n]])), 0
             assert one is not None
             judged[n] = _judge(checks[n], one, FIRST_LINE + position)
     return tuple(judged[n] for n in range(len(checks)))

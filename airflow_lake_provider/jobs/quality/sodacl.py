@@ -16,22 +16,25 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONGEST_SIMPLE_KEY = 1000
 
 
-def sodacl(table: str, checks: Sequence[Check]) -> str:
+def sodacl(dataset: str, checks: Sequence[Check]) -> str:
     """Return the SodaCL document of a table's checks.
+
+    :param dataset: the table's name in the session's default catalog.
 
     >>> print(sodacl("silver.t", [Check("row_count > 0"), Check("missing_count(a) = 0", {"name": "a: all"})]))
     "checks for silver.t":
     - "row_count > 0"
     - {"missing_count(a) = 0": {"name": "a: all"}}
     """
-    lines: List[str] = [f"{_json(f'checks for {table}')}:"]
+    lines: List[str] = [f"{_json(f'checks for {dataset}')}:"]
     for check in checks:
-        if not check.body:
-            lines.append(f"- {_json(check.text.strip())}")
+        ((text, body),) = (check.sodacl or {check.text: check.body}).items()
+        key = _json(text.strip())
+        if not body:
+            lines.append(f"- {key}")
             continue
-        key = _json(check.text.strip())
         explicit = "? " if len(key) > _LONGEST_SIMPLE_KEY else ""
-        lines.append(f"- {{{explicit}{key}: {_json(check.body)}}}")
+        lines.append(f"- {{{explicit}{key}: {_json(body)}}}")
     return "\n".join(lines)
 
 

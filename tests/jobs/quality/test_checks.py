@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_lake_provider.jobs.quality import run_checks, verdict
-from airflow_lake_provider.protocol import Check, CheckResult
+from airflow_lake_provider.protocol import Catalog, Check, CheckResult
 
 pytestmark = pytest.mark.spark
+
+LAKE = Catalog(name="lake", type="hadoop", warehouse="file:///not-read-here")
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def flights(spark: Any, namespace: str) -> str:
 def judge(spark: Any, flights: str) -> Callable[..., list[CheckResult]]:
     def _judge(*checks: Any, table: str = flights, branch: str | None = None) -> list[CheckResult]:
         written = [check if isinstance(check, Check) else Check(check) for check in checks]
-        return list(run_checks(spark, table=table, identifier=f"lake.{table}", checks=written, branch=branch))
+        return list(run_checks(spark, table=table, catalog=LAKE, checks=written, branch=branch))
 
     return _judge
 

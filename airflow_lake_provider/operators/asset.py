@@ -8,9 +8,8 @@ from airflow_lake_provider.spec import Environment
 
 def table_asset(environment: Environment, table: str) -> Asset:
     """Return the asset of ``layer.name``: its name is the table's name in the catalog, its URI the same as a path."""
-    namespace, _, name = table.rpartition(".")
-    catalog = environment.catalog.name
-    return make_asset(name=f"{catalog}.{namespace}.{name}", uri=f"iceberg://{catalog}/{namespace}/{name}")
+    identifier = environment.catalog.identifier(table)
+    return make_asset(name=identifier, uri="iceberg://" + identifier.replace(".", "/"))
 
 
 def table_alias(table: str) -> AssetAlias:

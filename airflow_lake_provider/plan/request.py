@@ -11,6 +11,7 @@ from typing import Any
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.plan.settings import normal_settings
 from airflow_lake_provider.protocol import (
+    Catalog,
     Check,
     CheckStep,
     Column,
@@ -26,6 +27,7 @@ from airflow_lake_provider.spec import Environment, TableSpec
 from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
 from airflow_lake_provider.spec.layers import quarantine_table
 from airflow_lake_provider.spec.lineage import SqlError, TableName, is_deterministic, read_query
+from airflow_lake_provider.spec.namespaces import check_with_prefix, with_prefix
 from airflow_lake_provider.spec.problem import Problem, told
 from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
 from airflow_lake_provider.spec.rules import format_of, strategy_of, table_problems
@@ -62,9 +64,9 @@ def table_request(
             f"{table} cannot be rebuilt in one publish: its settings name the run's interval. Redo the intervals: "
             "airflow backfill create --dag-id <pipeline> --from-date ... --to-date ... --reprocess-behavior completed"
         )
-    catalog = environment.catalog.name
-    checks = tuple(_check(check) for check in spec.checks or ())
-    check_inputs = _check_inputs(spec.checks or (), catalog) - {table}
+    catalog = environment.catalog
+    checks = tuple(_check(table, check, catalog) for check in spec.checks or ())
+    check_inputs = _check_inputs(spec.checks or (), catalog.name) - {table}
     steps: list[Step] = [
         _ingest(spec, environment)
         if spec.ingest is not None
@@ -107,7 +109,7 @@ def check_request(table: str, checks: Sequence[Any], *, environment: Environment
     if problems:
         raise _refused(table, [problem.below("checks") for problem in problems])
     step = CheckStep(
-        checks=tuple(_check(check) for check in checks),
+        checks=tuple(_check(table, check, environment.catalog) for check in checks),
         inputs=tuple(sorted(_check_inputs(checks, environment.catalog.name) - {table})),
     )
     return TableRequest(table=table, steps=(step,), spec_sha256=_hash({"table": table, "checks": list(checks)}))
@@ -174,20 +176,21 @@ def _ingest(spec: TableSpec, environment: Environment) -> IngestStep:
 
 
 def _transform(
-    table: str, spec: TableSpec, catalog: str, *, inputs: Sequence[str] | None, names_interval: bool
+    table: str, spec: TableSpec, catalog: Catalog, *, inputs: Sequence[str] | None, names_interval: bool
 ) -> TransformStep:
     sql = (spec.sql or "").strip().rstrip(";").rstrip()
     try:
         query = read_query(sql)
+        rendered = with_prefix(sql, catalog.namespace_prefix, catalog=catalog.name)
     except SqlError as exc:
         line = sql.count("\n", 0, exc.start) + 1
         raise SpecError(f"{table}: sql: {exc.message} (line {line} of the query); {exc.hint}".rstrip("; ")) from exc
     if inputs is None:
-        named = {_name(name, catalog) for name in query.tables} | set(spec.depends_on or ())
+        named = {_name(name, catalog.name) for name in query.tables} | set(spec.depends_on or ())
         inputs = sorted(named - {table})
     rules = [column.rule for column in (spec.columns or {}).values() if column.rule is not None]
     return TransformStep(
-        sql=sql,
+        sql=rendered,
         inputs=tuple(inputs),
         deterministic=query.deterministic and all(is_deterministic(rule) for rule in rules),
         names_interval=names_interval,
@@ -218,10 +221,14 @@ def _quarantine(table: str, spec: TableSpec) -> Quarantine:
     )
 
 
-def _check(check: Any) -> Check:
+def _check(table: str, check: Any, catalog: Catalog) -> Check:
     text, body = split_check(check)
     on_fail, on_error = outcomes(check)
-    return Check(text=text, body=body or None, on_fail=on_fail, on_error=on_error)
+    try:
+        sodacl = check_with_prefix(text, body, catalog.namespace_prefix, catalog=catalog.name, table=table)
+    except SqlError as exc:
+        raise SpecError(f"{table}: checks: `{text.strip()}`: {exc.message}; {exc.hint}".rstrip("; ")) from exc
+    return Check(text=text, body=body or None, on_fail=on_fail, on_error=on_error, sodacl=sodacl)
 
 
 def _check_inputs(checks: Iterable[Any], catalog: str) -> set[str]:

@@ -42,7 +42,10 @@ _TABLE = r"((?:`[^`]+`|\w+)(?:\.(?:`[^`]+`|\w+))*)"
 _SAME_AS = re.compile(r"row_count\s+same\s+as\s+" + _TABLE, re.IGNORECASE)
 _EXIST_IN = re.compile(r"values\s+in\s*\([^)]*\)\s*must\s+(?:not\s+)?exist\s+in\s+" + _TABLE, re.IGNORECASE)
 _COLUMN = re.compile(r"^\s*(?!schema\b|failed\b|values\b|group\b)\w+\s*\(([^()]*)\)", re.IGNORECASE)
-_QUERY = re.compile(r"(?:fail query|\S+ query)$")
+QUERY = re.compile(r"^(?:\S+ )?query$")
+"""The keys of a check whose value is a SELECT: ``fail query``, ``<metric> query``, ``query`` of a ``group by``."""
+CONDITION = re.compile(r"^(?:fail condition|filter|\S+ expression)$")
+"""The keys of a check whose value is an expression over the table's columns."""
 
 
 @dataclass(frozen=True)
@@ -203,4 +206,4 @@ def check_queries(check: Any) -> list[tuple[str, Path]]:
     ((text, body),) = check.items()
     if not isinstance(body, dict):
         return []
-    return [(value, (text, key)) for key, value in body.items() if isinstance(value, str) and _QUERY.search(str(key))]
+    return [(value, (text, key)) for key, value in body.items() if isinstance(value, str) and QUERY.search(str(key))]

@@ -74,15 +74,29 @@ def read_query(sql: str) -> Query:
     """
     if len(sql) > MAX_LENGTH:
         raise SqlError(f"the query has more than {MAX_LENGTH:,} characters", "Split it.", 0, 1)
-    masked = _mask(sql)
+    select = parse_select(sql)
     deterministic = is_deterministic(sql)
-    if not masked.readable:
+    if select is None:
         return Query((), readable=False, deterministic=deterministic)
+    found = (_table_name(table) for table in named_tables(select))
+    return Query(tuple(sorted(found, key=lambda name: name.start)), deterministic=deterministic)
+
+
+def parse_select(sql: str) -> Any | None:
+    """Return the tree of one SELECT; ``None`` where something else than the text decides what is read.
+
+    Each identifier has its first and last character in ``meta``, under ``start`` and ``end``.
+
+    :raises SqlError: it does not parse, or is something else than one SELECT.
+    """
+    masked = _mask(sql)
+    if not masked.readable:
+        return None
     try:
         statements = _parse(masked.text)
     except SqlError as exc:
         if _PLACEHOLDER.fullmatch(masked.text[exc.start : exc.end]) or exc.start in masked.expressions:
-            return Query((), readable=False, deterministic=deterministic)
+            return None
         # A template may also stand for a piece of syntax, or for nothing.
         blanked = _PLACEHOLDER.sub(lambda m: " " * len(m[0]), masked.text)
         try:
@@ -90,11 +104,8 @@ def read_query(sql: str) -> Query:
         except SqlError:
             raise exc from None
     select = _one_select(statements, masked.text)
-    found = tuple(_tables(select))
-    is_hidden = _has_computed_table(select) or any(_PLACEHOLDER.search(part) for name in found for part in name.parts)
-    if is_hidden:
-        return Query((), readable=False, deterministic=deterministic)
-    return Query(found, deterministic=deterministic)
+    named = (_PLACEHOLDER.search(part.name) for table in named_tables(select) for part in identifiers_of(table))
+    return None if _has_computed_table(select) or any(named) else select
 
 
 def is_deterministic(sql: str) -> bool:
@@ -273,22 +284,31 @@ def _one_select(statements: list[Any], text: str) -> Any:
     return first
 
 
-def _tables(select: Any) -> Iterator[TableName]:
+def named_tables(select: Any) -> Iterator[Any]:
+    """Yield the nodes of a tree that name a table by identifiers; CTEs and table functions are none."""
     from sqlglot import exp
 
-    found = []
     for table in select.find_all(exp.Table):
-        identifiers = [part for part in table.parts if isinstance(part, exp.Identifier)]
+        identifiers = identifiers_of(table)
         if not identifiers or not isinstance(table.this, exp.Identifier | exp.Dot) or table.find_ancestor(exp.Hint):
             continue
-        names = tuple(identifier.name for identifier in identifiers)
-        if len(names) == 1 and names[0].lower() in _visible_ctes(table):
-            continue
-        places = [(i.meta["start"], i.meta["end"] + 1) for i in identifiers if "start" in i.meta]
-        start = min((place[0] for place in places), default=0)
-        end = max((place[1] for place in places), default=start + 1)
-        found.append(TableName(names, start, end))
-    yield from sorted(found, key=lambda name: name.start)
+        if len(identifiers) > 1 or identifiers[0].name.lower() not in _visible_ctes(table):
+            yield table
+
+
+def identifiers_of(node: Any) -> list[Any]:
+    """Return the parts of a table's or column's name."""
+    from sqlglot import exp
+
+    return [part for part in node.parts if isinstance(part, exp.Identifier)]
+
+
+def _table_name(table: Any) -> TableName:
+    identifiers = identifiers_of(table)
+    places = [(i.meta["start"], i.meta["end"] + 1) for i in identifiers if "start" in i.meta]
+    start = min((place[0] for place in places), default=0)
+    end = max((place[1] for place in places), default=start + 1)
+    return TableName(tuple(identifier.name for identifier in identifiers), start, end)
 
 
 def _has_computed_table(select: Any) -> bool:

@@ -88,7 +88,7 @@ class KnownTables:
         """Yield what the parts may mean as ``layer.name``, the plainest first."""
         if len(parts) > 2 and parts[0] in self._catalogs:
             yield from self._candidates(parts[1:])
-        if len(parts) == 3 and (parts[2] in _METADATA_TABLES or parts[2].startswith(("branch_", "tag_"))):
+        if len(parts) == 3 and is_part_of_table(parts[2]):
             yield from self._candidates(parts[:2])
         if len(parts) == 2:
             yield ".".join(parts)
@@ -104,6 +104,15 @@ class KnownTables:
         """The tables of the project's other specs, looked up only when a name is not this spec's own."""
         names = [name for table in self._project.tables for name in (table, f"{table}__quarantine")]
         return {name.lower(): name for name in names}
+
+
+def is_part_of_table(name: str) -> bool:
+    """Whether a name behind a table's own is one of Iceberg's metadata tables, or a ref.
+
+    >>> is_part_of_table("snapshots"), is_part_of_table("branch_audit"), is_part_of_table("flights")
+    (True, True, False)
+    """
+    return name.lower() in _METADATA_TABLES or name.lower().startswith(("branch_", "tag_"))
 
 
 def circles(edges: Mapping[str, Iterable[str]], order: Sequence[str]) -> Iterator[list[str]]:

@@ -15,12 +15,52 @@ class SourceError(StepError):
     """The source cannot be read: files that contradict each other, a header that names a column twice, bad options."""
 
 
+class SourceChanged(StepError):
+    """Files went away while they were read; another try lists what is there then."""
+
+    retryable = True
+
+    @classmethod
+    def gone(cls, file: str) -> SourceChanged:
+        """Return the error of a file that was there when its folder was listed."""
+        return cls(f"{file} was there when its folder was listed and is gone. Nothing was written; try again")
+
+
+class FileReplaced(StepError):
+    """A file that the table has taken in came again with other content, and its old rows are to stay or cannot go."""
+
+
+class NoNewFile(StepError):
+    """There is no file to take in and ``on_empty`` is fail; on a later try there may be one."""
+
+    retryable = True
+
+
+class CodeError(StepError):
+    """The code of a Python transform cannot be had, or its function gives something else than one DataFrame."""
+
+
+class FunctionFailed(StepError):
+    """The function of a Python transform raised.
+
+    :param retryable: false where the same code with the same tables raises again.
+    """
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
 class ContractError(StepError):
     """The batch as a whole does not have the shape that the contract asks for; no single row is to blame."""
 
 
 class SchemaChanged(StepError):
     """The contract, or the batch, differs from the existing table and the policy is to fail."""
+
+
+class WriteOptionsError(StepError):
+    """Options of the write contradict each other, or do not suit the table's source or columns."""
 
 
 class DuplicateKeys(StepError):

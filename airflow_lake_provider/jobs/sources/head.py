@@ -7,7 +7,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List, Optional, Sequence
 
-from airflow_lake_provider.jobs.errors import SourceError
+from airflow_lake_provider.jobs.errors import SourceChanged, SourceError
 from airflow_lake_provider.jobs.sources.files import SourceFile, is_local
 
 _CHUNK = 64 * 1024
@@ -73,6 +73,8 @@ def _beginning(spark: Any, path: str, size: int) -> bytes:
         try:
             with open(re.sub("^file://", "", path), "rb") as file:
                 return file.read(size)
+        except FileNotFoundError:
+            raise SourceChanged.gone(path) from None
         except OSError as exc:
             raise SourceError(f"Cannot read {path}: {exc.strerror}") from exc
     return _hadoop_beginning(spark, path, size)
@@ -97,4 +99,6 @@ def _hadoop_beginning(spark: Any, path: str, size: int) -> bytes:
         cause = exc.java_exception
         if cause.getClass().getSimpleName() == "EOFException":
             return b""  # a compressed file of no bytes at all
+        if cause.getClass().getSimpleName() == "FileNotFoundException":
+            raise SourceChanged.gone(path) from None
         raise SourceError(f"Cannot read {path}: {cause.getClass().getSimpleName()}: {cause.getMessage()}") from None

@@ -11,11 +11,11 @@ from airflow_lake_provider.jobs.batch import RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats
 from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.sources.batch import FILE, SourceBatch
+from airflow_lake_provider.jobs.sources.columnar_files import read_avro, read_orc, read_parquet
 from airflow_lake_provider.jobs.sources.csv_files import read_csv
 from airflow_lake_provider.jobs.sources.files import SourceFile
 from airflow_lake_provider.jobs.sources.json_files import read_json
 from airflow_lake_provider.jobs.sources.options import Options
-from airflow_lake_provider.jobs.sources.parquet_files import read_parquet
 from airflow_lake_provider.jobs.tables import literal, quoted_column
 from airflow_lake_provider.protocol import Column, IngestStep
 
@@ -23,6 +23,8 @@ _READERS: Dict[str, Callable[[Any, Options, Sequence[SourceFile], Optional[Seque
     "csv": read_csv,
     "json": read_json,
     "parquet": read_parquet,
+    "orc": read_orc,
+    "avro": read_avro,
 }
 
 
@@ -39,7 +41,7 @@ def read_files(
 
     With a contract, CSV and JSON values stay text, so that the contract can say which value does not fit; CSV columns
     are found by each file's header, without a header by position. Without one, CSV gives text unless ``inferSchema`` is
-    given, JSON and Parquet their own types. Lines that do not parse are rows with a reason and their text. Files
+    given, the other formats their own types. Lines that do not parse are rows with a reason and their text. Files
     without a byte have no rows.
 
     :param columns: the contract, or ``None``.

@@ -37,6 +37,14 @@ class Source:
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
+    def offset(self, line: int) -> int:
+        r"""Return the place of a line's first character; of a line past the last, the end of the text.
+
+        >>> Source("a", "ab\ncd").offset(2)
+        3
+        """
+        return self._starts[line - 1] if line <= len(self._starts) else len(self.text)
+
     def line(self, number: int) -> str:
         """Return a line without its end."""
         start = self._starts[number - 1]

@@ -39,6 +39,8 @@ def catalog(environment: str | None, project_folder: Path | None, as_json: bool)
         print_json({"name": found.name, "properties": properties})
         return
     click.echo(found.name)
+    if found.namespace_prefix:
+        click.echo(f"  the namespace of a layer: {found.namespace('<layer>')}")
     for name, value in properties.items():
         click.echo(f"  {name}: {value}")
 

@@ -52,7 +52,8 @@ def tables(spec: Path | None, environment: str | None, project_folder: Path | No
         print_json(entries)
         return
     if not entries:
-        click.echo(f"The catalog {catalog.name!r} has no tables yet.", err=True)
+        among = f" in namespaces that begin with {catalog.namespace_prefix!r}" if catalog.namespace_prefix else ""
+        click.echo(f"The catalog {catalog.name!r} has no tables yet{among}.", err=True)
         return
     _print(entries)
 
@@ -60,6 +61,7 @@ def tables(spec: Path | None, environment: str | None, project_folder: Path | No
 def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
     """Return one entry per table of a catalog, sorted by name; none for an embedded catalog that is not there yet.
 
+    With a namespace prefix these are the tables in namespaces that begin with it, by the names that specs use.
     Counts are those of the current snapshot's summary, ``None`` where it has none.
 
     :raises LakeError: the catalog, or a table in it, cannot be read.
@@ -68,7 +70,7 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
         return []
     properties = pyiceberg_properties(catalog)
     try:
-        entries = [_entry(name, table) for name, table in _loaded(catalog.name, properties)]
+        entries = [_entry(name, table) for name, table in _loaded(catalog, properties)]
     except Exception as exc:  # each catalog has its own client with its own errors
         place = properties.get("uri") or properties["warehouse"]
         why = str(exc).strip().splitlines()
@@ -78,17 +80,20 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: str(entry["table"]))
 
 
-def _loaded(name: str, properties: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
+def _loaded(catalog: Catalog, properties: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyiceberg.catalog import load_catalog
         from pyiceberg.exceptions import NoSuchTableError
 
-        opened = load_catalog(name, **properties)
+        prefix = catalog.namespace_prefix
+        opened = load_catalog(catalog.name, **properties)
         for namespace in opened.list_namespaces():
+            if not namespace[0].startswith(prefix):
+                continue
             for identifier in opened.list_tables(namespace):
                 try:
-                    yield ".".join(identifier), opened.load_table(identifier)
+                    yield ".".join(identifier).removeprefix(prefix), opened.load_table(identifier)
                 except NoSuchTableError:  # dropped in this moment, or no Iceberg table
                     continue
 

@@ -15,6 +15,7 @@ _PYTHON_ERROR = re.compile(
     r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Exit|Interrupt|Failed|Changed|Lost)?)(?:: (.*))?$"
 )
 _PYTHON_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?')
+_FROM_WORKER = re.compile(r"(?:[a-z_]\w*\.)*PythonException\b")
 _PY4J = re.compile(r"^(?:py4j\.protocol\.)?Py4JJavaError: ")
 
 # Frames of these say how Spark works, not what went wrong.
@@ -49,8 +50,9 @@ def condense(stack_text: str) -> str:
     if not lines:
         return ""
     cause, place = _java_cause(lines)
-    if cause is None:
-        cause = _python_cause(lines)
+    if cause is None or _FROM_WORKER.match(cause):
+        # Spark hands on the trace of a Python worker as the message of its own error.
+        cause, place = _python_cause(lines) or cause, None
     if cause is None:
         return _shorten(lines[0].strip())
     place = place or _python_place(lines)

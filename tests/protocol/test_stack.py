@@ -86,6 +86,18 @@ def test_trace_becomes_cause_and_place(name: str, text: str) -> None:
             "SourceError: the day has no file (at b.py:9 in main)",
             id="the last of two Python errors is the one that was raised",
         ),
+        pytest.param(
+            'Traceback (most recent call last):\n  File "/srv/rates.py", line 3, in build\n    rows.collect()\n'
+            "py4j.protocol.Py4JJavaError: An error occurred while calling o1.collect.\n"
+            ": org.apache.spark.SparkException: Job aborted due to stage failure\n"
+            "Caused by: org.apache.spark.api.python.PythonException: Traceback (most recent call last):\n"
+            '  File "/opt/pyspark.zip/pyspark/worker.py", line 1247, in main\n    process()\n'
+            '  File "/tmp/code.zip/rates.py", line 9, in rate\n    return 1 / 0\n'
+            "ZeroDivisionError: division by zero\n\n"
+            "\tat org.apache.spark.api.python.PythonRunner.read(PythonRunner.scala:784)\n",
+            "ZeroDivisionError: division by zero (at rates.py:9 in rate)",
+            id="what a Python worker raised, inside of Spark's error",
+        ),
     ],
 )
 def test_other_texts(text: str, said: str) -> None:

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_lake_provider.engines import Connection
+from airflow_lake_provider.exceptions import EngineError
+
 if TYPE_CHECKING:
     from airflow.sdk import (
         DAG,
         Asset,
         AssetAlias,
+        BaseHook,
         BaseOperator,
         BaseOperatorLink,
         CronDataIntervalTimetable,
@@ -23,9 +27,14 @@ if TYPE_CHECKING:
         get_parsing_context,
     )
     from airflow.sdk.bases.xcom import BaseXCom
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
 else:
-    from airflow.exceptions import AirflowException
+    from airflow.exceptions import AirflowException, AirflowNotFoundException
 
     try:
         from airflow.sdk import (
@@ -51,6 +60,11 @@ else:
         from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
         from airflow.utils.dag_parsing_context import get_parsing_context
 
+    try:
+        from airflow.sdk import BaseHook
+    except ImportError:  # Airflow 2, and 3.0
+        from airflow.hooks.base import BaseHook
+
 __all__ = [
     "DAG",
     "AirflowException",
@@ -65,6 +79,7 @@ __all__ = [
     "DeltaDataIntervalTimetable",
     "Param",
     "add_asset_event",
+    "find_connection",
     "get_parsing_context",
     "last_complete_interval",
     "make_asset",
@@ -82,6 +97,27 @@ def make_asset(*, name: str, uri: str) -> Asset:
 def add_asset_event(context: Mapping[str, Any], alias: AssetAlias, asset: Asset, extra: dict[str, Any]) -> None:
     """Fill the alias with one event of the asset, for this task run."""
     context["outlet_events"][alias].add(asset, extra=extra)
+
+
+def find_connection(conn_id: str) -> Connection:
+    """Return one of Airflow's connections, from wherever this Airflow keeps it.
+
+    :raises EngineError: there is none.
+    """
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as exc:
+        raise EngineError(
+            f"Airflow has no connection {conn_id!r}. Add it (Admin, Connections, or AIRFLOW_CONN_{conn_id.upper()}), "
+            "or name the cluster itself with the engine's option 'master'."
+        ) from exc
+    return Connection(
+        conn_id=conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host or "",
+        port=found.port,
+        extra=found.extra_dejson,
+    )
 
 
 def last_complete_interval(dag: Any, before: datetime) -> tuple[datetime, datetime] | None:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_lake_provider.engines.base import Engine, FollowsLogs, RunHandle, RunState, SparkJob, Status
 from airflow_lake_provider.engines.bundle import JobLibrary, job_library, job_library_sha256
+from airflow_lake_provider.engines.connection import Connection, FindConnection
 from airflow_lake_provider.engines.registry import engine_types, get_engine
 
 if TYPE_CHECKING:
     from airflow_lake_provider.engines.in_memory import InMemoryEngine
     from airflow_lake_provider.engines.local import LocalEngine
+    from airflow_lake_provider.engines.spark_submit import SparkSubmitEngine
 
 __all__ = [
+    "Connection",
     "Engine",
+    "FindConnection",
     "FollowsLogs",
     "InMemoryEngine",
     "JobLibrary",
@@ -21,6 +25,7 @@ __all__ = [
     "RunHandle",
     "RunState",
     "SparkJob",
+    "SparkSubmitEngine",
     "Status",
     "engine_types",
     "get_engine",
@@ -38,4 +43,8 @@ def __getattr__(name: str) -> Any:
         from airflow_lake_provider.engines.local import LocalEngine
 
         return LocalEngine
+    if name == "SparkSubmitEngine":
+        from airflow_lake_provider.engines.spark_submit import SparkSubmitEngine
+
+        return SparkSubmitEngine
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

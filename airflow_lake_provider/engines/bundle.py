@@ -37,10 +37,25 @@ def job_library(*, cache: Path | None = None) -> JobLibrary:
     """
     data = _zip(_PACKAGE)
     digest = hashlib.sha256(data).hexdigest()
+    return JobLibrary(_keep(data, f"airflow_lake_provider-{digest}.zip", cache), digest)
+
+
+def entry_script(*, cache: Path | None = None) -> Path:
+    """Return the script that starts a job, for platforms that start files and not modules of the job library.
+
+    It lies beside the job library and not in the package: Python puts a script's own folder first on its path.
+
+    :raises EngineError: the folder cannot be written.
+    """
+    data = (_PACKAGE / "jobs" / "__main__.py").read_bytes()
+    return _keep(data, f"lake-job-{hashlib.sha256(data).hexdigest()}.py", cache)
+
+
+def _keep(data: bytes, name: str, cache: Path | None) -> Path:
     folder = (cache or cache_folder()) / "job-library"
-    path = folder / f"airflow_lake_provider-{digest}.zip"
+    path = folder / name
     if path.exists():
-        return JobLibrary(path, digest)
+        return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(dir=folder, prefix=".job-library.")
@@ -53,7 +68,7 @@ def job_library(*, cache: Path | None = None) -> JobLibrary:
             f"The job library cannot be written to {folder}: {exc.strerror or exc}. "
             "LAKE_CACHE names a folder that can be written."
         ) from exc
-    return JobLibrary(path, digest)
+    return path
 
 
 def job_library_sha256() -> str:

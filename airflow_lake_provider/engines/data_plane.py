@@ -16,10 +16,9 @@ from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.exceptions import EngineNotInstalled
 from airflow_lake_provider.protocol import IngestStep, JobRequest
 
-COORDINATES = (
-    "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2",
-    "org.xerial:sqlite-jdbc:3.50.3.0",
-)
+ICEBERG_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2"
+SQLITE_JDBC = "org.xerial:sqlite-jdbc:3.50.3.0"
+COORDINATES = (ICEBERG_RUNTIME, SQLITE_JDBC)
 """The jars that Spark needs beside its own for every job, as Maven coordinates."""
 
 # The last one published for Scala 2.12. Spark's later patch releases change nothing that it stands on.
@@ -72,7 +71,13 @@ class DataPlane:
 
     def missing_coordinates(self, coordinates: Sequence[str]) -> tuple[str, ...]:
         """Return those of the coordinates whose artifact, in any version, is not among Spark's jars."""
-        return tuple(c for c in coordinates if not any(c.split(":")[1] in jar for jar in self.jars))
+        return tuple(c for c in coordinates if self.jar(c) is None)
+
+    def jar(self, coordinate: str) -> Path | None:
+        """Return the jar of a coordinate's artifact, in any version, among Spark's; ``None`` when it is not there."""
+        artifact = coordinate.split(":")[1]
+        name = next((jar for jar in self.jars if artifact in jar), None)
+        return self.spark_home / "jars" / name if name is not None else None
 
 
 def avro_coordinate(spark_version: str) -> str:

@@ -8,6 +8,8 @@ import time
 from collections import deque
 from pathlib import Path
 
+from airflow_lake_provider.protocol.stack import condense
+
 PROGRESS_SECONDS = 10.0
 """At most one progress line in this time reaches the log."""
 
@@ -19,6 +21,20 @@ _SPARK = re.compile(
 )
 # Kept to explain a death without a report.
 _TAIL_LINES = 400
+
+
+def cause_of(output: str) -> str:
+    r"""Return in one line why a driver, or spark-submit, ended badly; its chatter on the way counts for nothing.
+
+    >>> cause_of("Picked up JAVA_TOOL_OPTIONS: -Xmx1g\n26/01/01 00:00:00 WARN Utils: Set it\nError: No such master")
+    'Error: No such master'
+    """
+    return condense("\n".join(line for line in output.splitlines() if not _is_chatter(line)))
+
+
+def _is_chatter(line: str) -> bool:
+    spark = _SPARK.match(line)
+    return line.startswith("Picked up ") or (spark is not None and spark[1] not in ("ERROR", "FATAL"))
 
 
 class DriverLog:

@@ -20,12 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
-from airflow_lake_provider.engines.driver_log import DriverLog
+from airflow_lake_provider.engines.driver_log import DriverLog, cause_of
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.engines.supervisor import NOT_STARTED
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import from_json, to_json
-from airflow_lake_provider.protocol.stack import condense
 from airflow_lake_provider.protocol.store import local_path
 
 GRACE_SECONDS = 10.0
@@ -244,7 +243,7 @@ def _last_state(handle: RunHandle, folder: Path) -> RunState:
 def _why(folder: Path, returncode: int) -> str:
     output = DriverLog(folder / _LOG, _SILENT)
     output.follow(final=True)
-    cause = condense(output.tail)
+    cause = cause_of(output.tail)
     if returncode < 0:
         name = signal.Signals(-returncode).name
         hint = " (does the machine have enough memory for driver_memory?)" if name == "SIGKILL" else ""

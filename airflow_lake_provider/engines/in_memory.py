@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
 from airflow_lake_provider.protocol import (
@@ -54,6 +55,8 @@ class InMemoryEngine:
         self.ends = ends
         self.requests: list[JobRequest] = []
         """Every request that started a run, in order."""
+        self.options: list[dict[str, Any]] = []
+        """The engine options that came with each of them."""
         self.cancelled: list[str] = []
         """The request ids of runs that were cancelled while they ran."""
         self._left: dict[str, list[Status]] = {}
@@ -89,6 +92,7 @@ class InMemoryEngine:
         """Keep the request; a request id that came before is the same run."""
         if job.request_id not in self._left:
             self.requests.append(job.request)
+            self.options.append(dict(job.options))
             self._left[job.request_id] = list(self.states)
         return RunHandle(
             engine=self.name,

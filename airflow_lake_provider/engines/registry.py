@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_lake_provider.engines.base import Engine
+from airflow_lake_provider.engines.connection import FindConnection, connection_from_environment
 from airflow_lake_provider.exceptions import EngineError
 
 _ENGINES = {
     "in_memory": ("airflow_lake_provider.engines.in_memory", "InMemoryEngine"),
     "local": ("airflow_lake_provider.engines.local", "LocalEngine"),
+    "spark_submit": ("airflow_lake_provider.engines.spark_submit", "SparkSubmitEngine"),
 }
-_NOT_YET = ("emr_serverless", "glue", "spark_submit")
+_NOT_YET = ("emr_serverless", "glue")
 # What the program hands in itself; never an option of lake.yaml.
-_COLLABORATORS = ("cache", "log")
+_COLLABORATORS = ("cache", "find_connection", "log")
 _replacement: list[Engine] = []
 
 
@@ -27,18 +29,23 @@ def engine_types() -> tuple[str, ...]:
     """Return the types that :func:`get_engine` knows, sorted.
 
     >>> engine_types()
-    ('in_memory', 'local')
+    ('in_memory', 'local', 'spark_submit')
     """
     return tuple(sorted(_ENGINES))
 
 
 def get_engine(
-    engine_type: str, options: Mapping[str, Any] | None = None, *, log: logging.Logger | None = None
+    engine_type: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    log: logging.Logger | None = None,
+    find_connection: FindConnection = connection_from_environment,
 ) -> Engine:
     """Make the engine of a type.
 
     :param options: the engine's keys in ``lake.yaml`` beside ``type``.
     :param log: where the engine passes on what a run writes, if it can.
+    :param find_connection: from the ``conn_id`` of an engine to its connection; by default from the environment.
     :raises EngineError: the type or an option is unknown, or not supported yet.
     :raises EngineNotInstalled: something has to be installed for it.
     """
@@ -61,7 +68,8 @@ def get_engine(
                 f"Engine {engine_type!r} has no option {option!r}; it has: {', '.join(known)}."
                 + _did_you_mean(option, known)
             )
-    collaborators = {"log": log} if "log" in parameters else {}
+    handed_in = {"log": log, "find_connection": find_connection}
+    collaborators = {name: value for name, value in handed_in.items() if name in parameters}
     engine: Engine = made(**(options or {}), **collaborators)
     return engine
 

@@ -15,6 +15,7 @@ from airflow_lake_provider.compat import (
     AirflowFailException,
     AirflowSkipException,
     BaseOperator,
+    find_connection,
 )
 from airflow_lake_provider.engines import Engine, RunHandle, get_engine
 from airflow_lake_provider.exceptions import (
@@ -155,7 +156,6 @@ class LakeOperator(BaseOperator):
         later = {
             "deferrable": (self.deferrable, "without it the task waits on its worker"),
             "resource_profile": (self.resource_profile, "set spark_conf"),
-            "engine_options": (self.engine_options, "set spark_conf"),
         }
         for name, (value, instead) in later.items():
             if value:
@@ -184,6 +184,7 @@ class LakeOperator(BaseOperator):
             provenance=Provenance(spec_sha256=request.spec_sha256),
             log=_log,
             poll_interval=self.poll_interval,
+            engine_options=self.engine_options,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
 
@@ -201,7 +202,7 @@ class LakeOperator(BaseOperator):
                 f"{self.task_id}: engine {self.engine!r} is none of the environment {environment.name!r}; "
                 f"expected one of {', '.join(sorted(environment.engines))}. Add it to `engines` in lake.yaml."
             )
-        return get_engine(config.type, config.options, log=_log)
+        return get_engine(config.type, config.options, log=_log, find_connection=find_connection)
 
     @property
     def base_dir(self) -> Path:
@@ -280,7 +281,7 @@ def airflow_exception(cause: LakeError | TableReport) -> AirflowException:
     :param cause: the error of the run; or the report of a table that was skipped.
     """
     if isinstance(cause, TableReport):
-        return AirflowSkipException(f"{cause.table}: nothing to do for this run")
+        return AirflowSkipException(f"{cause.table}: {'; '.join(cause.warnings) or 'nothing to do for this run'}")
     lasting = isinstance(cause, QualityCheckFailed | SpecError | EngineNotInstalled | ProtocolError)
     if lasting or (isinstance(cause, JobError) and not cause.retryable):
         return AirflowFailException(str(cause))

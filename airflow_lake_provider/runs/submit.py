@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_lake_provider import __version__
 from airflow_lake_provider.engines import (
@@ -94,6 +94,7 @@ def run_tables(
     log: logging.Logger,
     store: Store | None = None,
     poll_interval: float = 1.0,
+    engine_options: Mapping[str, Any] | None = None,
     on_start: Callable[[RunHandle, JobFolder], None] | None = None,
 ) -> Delivery:
     """Run tables as one job of a task run and wait for its report.
@@ -106,6 +107,7 @@ def run_tables(
     :param spark_conf: Spark's properties, merged already; they win over the engine's.
     :param store: where the job folders are kept, by default what ``environment.job_root`` says.
     :param poll_interval: seconds between two questions where the run stands.
+    :param engine_options: the platform's own settings, for the engine to pass on as they are.
     :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
     :raises EngineError: the job could not be started.
     :raises JobError: it ended badly.
@@ -124,6 +126,7 @@ def run_tables(
         log=log,
         store=store,
         poll_interval=poll_interval,
+        engine_options=engine_options,
         on_start=on_start,
     )
     return ended.delivery()
@@ -144,6 +147,7 @@ def run_job(
     log: logging.Logger,
     store: Store | None = None,
     poll_interval: float = 1.0,
+    engine_options: Mapping[str, Any] | None = None,
     on_start: Callable[[RunHandle, JobFolder], None] | None = None,
     on_report: Callable[[JobReport], None] | None = None,
 ) -> EndedRun:
@@ -154,7 +158,7 @@ def run_job(
     prepare_lake_home(environment)
     store = store or open_store(environment.job_root)
     starts = TaskStarts(store, environment.job_root, task)
-    wait = _Wait(engine, store, log, poll_interval, on_start, on_report)
+    wait = _Wait(engine, store, log, poll_interval, dict(engine_options or {}), on_start, on_report)
     _cancel_older_generations(starts, engine, log, poll_interval)
 
     def new_request(folder: JobFolder) -> JobRequest:
@@ -184,7 +188,7 @@ def run_job(
         starts.open(folder)
         if not store.create(folder.document(REQUEST), to_json(request).encode()):
             continue  # another worker began the same start in this moment: the next look finds it
-        return wait.until_end(folder, request, _submit(folder, request, engine, store, log), starts)
+        return wait.until_end(folder, request, wait.submit(folder, request), starts)
 
 
 def deliver(delivery: Delivery, store: Store | None = None) -> None:
@@ -218,7 +222,7 @@ def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None
         return None
     if handle is None:
         log.info("Nobody knows whether %s was started: submitting it again under the same id", folder.uri)
-        handle = _submit(folder, request, engine, store, log)
+        handle = wait.submit(folder, request)
     elif is_live(engine, handle):
         log.info("This run goes on, waiting for it: %s", engine.describe(handle))
     else:
@@ -226,13 +230,6 @@ def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None
     ended = wait.until_end(folder, request, handle, starts)
     lost = ended.state.status is Status.LOST and (ended.report is None or not is_final(ended.report))
     return None if lost else ended
-
-
-def _submit(folder: JobFolder, request: JobRequest, engine: Engine, store: Store, log: logging.Logger) -> RunHandle:
-    handle = engine.submit(SparkJob(request=request, request_uri=folder.document(REQUEST)))
-    log.info("Submitted %s to %s: %s", request.request_id, engine.name, engine.describe(handle))
-    store.write(folder.document(HANDLE), to_json(handle).encode())
-    return handle
 
 
 def _cancel_older_generations(starts: TaskStarts, engine: Engine, log: logging.Logger, poll_interval: float) -> None:
@@ -266,14 +263,23 @@ def _complete(provenance: Provenance) -> Provenance:
 
 @dataclass(frozen=True)
 class _Wait:
-    """How this caller waits for runs."""
+    """How this caller starts runs and waits for them."""
 
     engine: Engine
     store: Store
     log: logging.Logger
     poll_interval: float
+    engine_options: Mapping[str, Any]
     on_start: Callable[[RunHandle, JobFolder], None] | None
     on_report: Callable[[JobReport], None] | None
+
+    def submit(self, folder: JobFolder, request: JobRequest) -> RunHandle:
+        """Start the run, or find it again, and leave its handle in the job folder."""
+        job = SparkJob(request=request, request_uri=folder.document(REQUEST), options=self.engine_options)
+        handle = self.engine.submit(job)
+        self.log.info("Submitted %s to %s: %s", request.request_id, self.engine.name, self.engine.describe(handle))
+        self.store.write(folder.document(HANDLE), to_json(handle).encode())
+        return handle
 
     def until_end(self, folder: JobFolder, request: JobRequest, handle: RunHandle, starts: TaskStarts) -> EndedRun:
         """Wait until the run has ended, then settle what it leaves. An interrupt cancels it."""
@@ -287,8 +293,7 @@ class _Wait:
         except BaseException as exc:
             # Interrupts and time-outs must not orphan the run; after a mere error a retry finds it again.
             if not isinstance(exc, Exception):
-                self.log.info("Cancelling %s", run)
-                self.engine.cancel(handle)
+                self._cancel(handle, run)
             raise
         report = read_report(self.store, folder)
         if report is not None:
@@ -300,6 +305,14 @@ class _Wait:
         detail = f" ({state.detail})" if state.detail and not told else ""
         self.log.info("%s%s: %s", state.status.value.capitalize(), detail, run)
         return EndedRun(state, report, folder, run)
+
+    def _cancel(self, handle: RunHandle, run: str) -> None:
+        """Cancel the run; that a platform refuses must not hide what interrupted the waiting."""
+        self.log.info("Cancelling %s", run)
+        try:
+            self.engine.cancel(handle)
+        except EngineError as exc:
+            self.log.warning("The run goes on: %s", exc)
 
     def _poll(self, folder: JobFolder, handle: RunHandle) -> RunState:
         while True:

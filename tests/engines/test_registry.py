@@ -21,12 +21,15 @@ def test_engine_gets_its_options() -> None:
     ("engine_type", "options", "message"),
     [
         pytest.param(
-            "glue", {}, "Engine 'glue' is not supported yet; there are: in_memory, local", id="a later engine"
+            "glue",
+            {},
+            "Engine 'glue' is not supported yet; there are: in_memory, local, spark_submit",
+            id="a later engine",
         ),
         pytest.param(
             "locl",
             {},
-            "There is no engine 'locl'; there are: in_memory, local. Did you mean 'local'?",
+            "There is no engine 'locl'; there are: in_memory, local, spark_submit. Did you mean 'local'?",
             id="no engine at all",
         ),
         pytest.param(

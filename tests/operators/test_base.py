@@ -143,7 +143,7 @@ def test_each_error_has_its_airflow_exception(error: LakeError, kind: type[Excep
 
 @pytest.mark.parametrize(
     "argument",
-    [{"deferrable": True}, {"resource_profile": "small"}, {"engine_options": {"a": "b"}}],
+    [{"deferrable": True}, {"resource_profile": "small"}],
     ids=lambda a: [*a][0],
 )
 @pytest.mark.parametrize("operator", [LakeTransformOperator, LakeQualityCheckOperator])
@@ -154,6 +154,12 @@ def test_arguments_of_later_are_refused_by_name(
     with pytest.raises(AirflowFailException, match=f"{[*argument][0]} is not supported yet"):
         task_run(operator, table=TABLE, **own, **argument).run()
     assert engine.requests == []
+
+
+def test_engine_options_reach_the_engine_as_they_are(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
+    options = {"queue": "etl", "num-executors": 4, "conf": ["a=b"]}
+    transform(engine_options=options).run()
+    assert engine.options == [options]
 
 
 def test_an_unknown_engine_names_those_there_are(transform: Callable[..., Any], engine: InMemoryEngine) -> None:

@@ -13,6 +13,7 @@ from airflow_lake_provider.jobs.contract import Judged, apply_contract
 from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.iceberg import IcebergTable
 from airflow_lake_provider.jobs.ledger import Ledger
+from airflow_lake_provider.jobs.python_function import call_function
 from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
 from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
 from airflow_lake_provider.jobs.sources.read import read_files
@@ -21,11 +22,14 @@ from airflow_lake_provider.protocol import (
     CheckStep,
     IngestStep,
     JobRequest,
+    PythonStep,
     Step,
     TableRequest,
     TransformStep,
     WriteStep,
 )
+
+_SOURCES = (IngestStep, TransformStep, PythonStep)
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,26 @@ def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> I
 
     :raises SourceError: a table that the query reads does not exist.
     """
-    source = find_step(request, IngestStep, TransformStep)
+    source = find_step(request, *_SOURCES)
     checks = find_step(request, CheckStep)
-    names = set(source.inputs if isinstance(source, TransformStep) else ())
+    names = set(source.inputs if isinstance(source, (TransformStep, PythonStep)) else ())
     names |= set(checks.inputs if isinstance(checks, CheckStep) else ()) - {request.table}
     tables = {name: _pin_table(spark, job, request, name) for name in sorted(names)}
     listed: Sequence[SourceFile] = list_files(spark, source.files) if isinstance(source, IngestStep) else ()
     unseen = tuple(file for file in listed if ledger.files.get(file.path) != file.version)
     write = find_step(request, WriteStep)
     replaces = isinstance(write, WriteStep) and write.strategy == "replace"
-    deterministic = not isinstance(source, TransformStep) or source.deterministic
+    deterministic = not isinstance(source, (TransformStep, PythonStep)) or source.deterministic
+    identity: Dict[str, Any] = {
+        "spec": request.spec_sha256,
+        "code": job.provenance.code_sha256,
+        "files": files_fingerprint(listed) if listed else None,
+        "tables": tables,
+    }
+    if isinstance(source, PythonStep):
+        identity["python"] = source.code_sha256
     return Inputs(
-        fingerprint=ledgers.fingerprint(
-            {
-                "spec": request.spec_sha256,
-                "code": job.provenance.code_sha256,
-                "files": files_fingerprint(listed) if listed else None,
-                "tables": tables,
-            }
-        ),
+        fingerprint=ledgers.fingerprint(identity),
         repeatable=deterministic and None not in tables.values(),
         fresh=tuple(listed) if replaces else unseen,
         replaced=tuple(file.path for file in unseen if file.path in ledger.files),
@@ -91,11 +96,13 @@ def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *,
 
     Returns ``None`` where neither a file nor a contract says what the columns are: an empty file has none.
     """
-    source = find_step(request, IngestStep, TransformStep)
+    source = find_step(request, *_SOURCES)
     write = find_step(request, WriteStep)
     assert isinstance(write, WriteStep)
     if isinstance(source, TransformStep):
         return _judged(request, write, spark.sql(source.sql), origin="query")
+    if isinstance(source, PythonStep):
+        return _judged(request, write, call_function(spark, job, request.table, source), origin="query")
     assert isinstance(source, IngestStep)
     if not inputs.fresh:
         rows = _no_rows(spark, request, source)

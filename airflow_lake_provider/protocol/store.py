@@ -2,6 +2,7 @@
 
 ``<job_root>/<dag_id>/<run_id>/<task_id>[/<map_index>]/g<generation>-s<submission>/`` holds ``request.json`` (before
 submit), ``handle.json`` (right after it), ``report.json`` (the job's) and ``delivered`` (the caller's last word).
+``<job_root>/~code/<sha256>.zip`` is the code of Python transforms, written once for all jobs that run it.
 A root is a plain path, ``file://`` and a path, or ``s3://bucket/prefix``. S3 clients are handed in.
 """
 
@@ -200,6 +201,15 @@ def s3_location(uri: str) -> Tuple[str, str]:
     """Split ``s3://bucket/key``."""
     bucket, _, key = uri[len("s3://") :].partition("/")
     return bucket, key
+
+
+def code_uri(root: str, sha256: str) -> str:
+    """Return where the code with this hash is kept; no DAG's folder can have that name, for ``segment`` escapes ``~``.
+
+    >>> code_uri("s3://lake/jobs/", "00ff")
+    's3://lake/jobs/~code/00ff.zip'
+    """
+    return f"{root.rstrip('/')}/~code/{sha256}.zip"
 
 
 def segment(name: str) -> str:

@@ -32,6 +32,7 @@ from airflow_lake_provider.protocol import (
     to_json,
 )
 from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
+from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
 from airflow_lake_provider.runs.outcome import is_final, outcome
 from airflow_lake_provider.runs.starts import (
@@ -157,6 +158,7 @@ def run_job(
     """
     prepare_lake_home(environment)
     store = store or open_store(environment.job_root)
+    write_code(tables, store)
     starts = TaskStarts(store, environment.job_root, task)
     wait = _Wait(engine, store, log, poll_interval, dict(engine_options or {}), on_start, on_report)
     _cancel_older_generations(starts, engine, log, poll_interval)

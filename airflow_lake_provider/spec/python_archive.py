@@ -22,6 +22,7 @@ MAX_BYTES = 20_000_000
 MAX_FILES = 2_000
 """What an archive may hold: more than code needs; data belongs into tables and files."""
 
+_made: dict[str, PythonArchive] = {}
 _COMPILED = (".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -43,6 +44,11 @@ def python_archive(function: PythonFunction) -> PythonArchive:
         return _zipped(tuple((name, path, stamp(path)) for name, path in sorted(files.items())))
     except OSError as exc:
         raise SpecError(f"{function.reference}: {exc.filename or function.base}: {exc.strerror or exc}") from exc
+
+
+def archive_of(sha256: str) -> PythonArchive | None:
+    """Return an archive that this process has made, by its hash."""
+    return _made.get(sha256)
 
 
 def _collect(function: PythonFunction) -> Mapping[str, Path]:
@@ -111,4 +117,5 @@ def _zipped(files: tuple[tuple[str, Path, tuple[int, ...]], ...]) -> PythonArchi
     # A folder without __init__.py is a package too, and in a zip only where it has an entry of its own.
     folders = {f"{parent.as_posix()}/" for name in entries for parent in Path(name).parents if parent != Path()}
     data = zip_bytes({**entries, **dict.fromkeys(folders, b"")})
-    return PythonArchive(hashlib.sha256(data).hexdigest(), data)
+    archive = PythonArchive(hashlib.sha256(data).hexdigest(), data)
+    return _made.setdefault(archive.sha256, archive)

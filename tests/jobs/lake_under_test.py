@@ -46,18 +46,19 @@ def transform(
     table: str, sql: str, strategy: str = "replace", *, inputs: tuple[str, ...] = (), **more: Any
 ) -> TableRequest:
     """Return a request for one query's table; ``checks`` are SodaCL texts."""
-    return _request(
-        table, TransformStep(sql=sql, inputs=inputs, deterministic=more.pop("deterministic", True)), strategy, more
+    return request_of(
+        table, TransformStep(sql=sql, inputs=inputs, deterministic=more.pop("deterministic", True)), strategy, **more
     )
 
 
 def ingest(table: str, files: str, format: str = "csv", strategy: str = "append", **more: Any) -> TableRequest:
     """Return a request for one ingest's table; CSV has a header."""
     options = more.pop("options", {"header": "true"} if format == "csv" else {})
-    return _request(table, IngestStep(files=(files,), format=format, options=options), strategy, more)
+    return request_of(table, IngestStep(files=(files,), format=format, options=options), strategy, **more)
 
 
-def _request(table: str, source: Any, strategy: str, more: dict[str, Any]) -> TableRequest:
+def request_of(table: str, source: Any, strategy: str, **more: Any) -> TableRequest:
+    """Return a request that publishes what a source gives."""
     write = WriteStep(
         strategy=strategy, unique_key=more.pop("unique_key", ()), sequence_by=more.pop("sequence_by", None)
     )

@@ -29,7 +29,7 @@ from airflow_lake_provider.exceptions import (
 )
 from airflow_lake_provider.operators.interval import fill_interval, has_interval, run_interval
 from airflow_lake_provider.operators.link import LakeRunLink
-from airflow_lake_provider.plan import merge_conf, names_interval
+from airflow_lake_provider.plan import names_interval, platform_settings
 from airflow_lake_provider.protocol import JobFolder, Provenance, TableReport, TableRequest, TaskIdentity
 from airflow_lake_provider.protocol.report import SKIPPED
 from airflow_lake_provider.runs.schedule import utc_text
@@ -155,7 +155,6 @@ class LakeOperator(BaseOperator):
     def _refuse_what_comes_later(self) -> None:
         later = {
             "deferrable": (self.deferrable, "without it the task waits on its worker"),
-            "resource_profile": (self.resource_profile, "set spark_conf"),
         }
         for name, (value, instead) in later.items():
             if value:
@@ -164,6 +163,13 @@ class LakeOperator(BaseOperator):
     def _run(self, context: Any, project: Project, environment: Environment) -> runs.Delivery:
         ti, engine = context["ti"], self._engine(environment)
         request = self.request(project=project, environment=environment, context=context)
+        spark_conf, engine_options = platform_settings(
+            environment,
+            engine=self.engine,
+            resource_profile=self.resource_profile,
+            spark_conf=_texts(self.spark_conf or {}),
+            engine_options=self.engine_options,
+        )
         logical_date = context.get("logical_date")
         return runs.run_tables(
             task=TaskIdentity(
@@ -180,11 +186,11 @@ class LakeOperator(BaseOperator):
             engine=engine,
             interval=run_interval(context),
             logical_date=utc_text(logical_date) if logical_date is not None else None,
-            spark_conf=merge_conf(environment.spark_conf, _texts(self.spark_conf or {})),
+            spark_conf=spark_conf,
             provenance=Provenance(spec_sha256=request.spec_sha256),
             log=_log,
             poll_interval=self.poll_interval,
-            engine_options=self.engine_options,
+            engine_options=engine_options,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
 

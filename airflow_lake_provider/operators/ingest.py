@@ -8,6 +8,8 @@ from typing import Any
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.spec import Project
 
+_KEYS = ("files", "format", "options", "recursive", "on_empty", "on_replaced", "metadata_columns", "files_per_run")
+
 
 class LakeIngestOperator(LakeTableOperator):
     """Reads the files that the table has not taken in yet, and publishes them.
@@ -23,11 +25,16 @@ class LakeIngestOperator(LakeTableOperator):
 
     :param table: ``layer.name``; further arguments in :class:`LakeTableOperator` and :class:`LakeOperator`.
     :param files: a path, or several globs; relative ones count from the environment's ``base_path``.
-    :param format: csv, json or parquet; by default what the file ending says.
+    :param format: csv, json, parquet, orc or avro; by default what the file ending says.
     :param options: options of Spark's reader.
+    :param recursive: whether a glob that names a folder means the files at any depth below it.
+    :param on_empty: what a run without a new file does: succeed, skip or fail.
+    :param on_replaced: what a known path with other content does: replace its rows, append, or fail.
+    :param metadata_columns: which of ``_source_file``, ``_ingested_at``, ``_run_id`` the table has; by default all.
+    :param files_per_run: at most so many new files a run, the oldest first.
     """
 
-    template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "files", "format", "options")
+    template_fields: Sequence[str] = (*LakeTableOperator.template_fields, *_KEYS)
     source_fields = ("files", "format", "options")
 
     def __init__(
@@ -37,14 +44,24 @@ class LakeIngestOperator(LakeTableOperator):
         files: str | Sequence[str],
         format: str | None = None,  # noqa: A002 - the spec's key
         options: Mapping[str, Any] | None = None,
+        recursive: bool | None = None,
+        on_empty: str | None = None,
+        on_replaced: str | None = None,
+        metadata_columns: bool | Sequence[str] | None = None,
+        files_per_run: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(table=table, **kwargs)
         self.files = files
         self.format = format
         self.options = options
+        self.recursive = recursive
+        self.on_empty = on_empty
+        self.on_replaced = on_replaced
+        self.metadata_columns = metadata_columns
+        self.files_per_run = files_per_run
 
     def source_settings(self, project: Project, context: Any) -> Mapping[str, Any]:
         """Return the key ``ingest``."""
-        ingest = {"files": self.files, "format": self.format, "options": self.options}
+        ingest = {key: getattr(self, key) for key in _KEYS}
         return {"ingest": {key: value for key, value in ingest.items() if value is not None}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.compat import add_asset_event
@@ -31,6 +32,7 @@ class LakeTableOperator(LakeOperator):
     :param write: the name of a strategy, or a mapping with ``strategy`` and its options.
     :param checks: SodaCL checks; one that fails leaves the table as it was.
     :param quarantine: whether rows that break the contract are set aside, or fail the run.
+    :param on_schema_change: ``fail``: a schema that differs from the contract fails the run.
     :param properties: Iceberg's table properties.
     :param depends_on: further tables that the table is made from.
     """
@@ -44,12 +46,16 @@ class LakeTableOperator(LakeOperator):
         "write",
         "checks",
         "quarantine",
+        "on_schema_change",
         "properties",
         "depends_on",
     )
 
     inputs: Sequence[str] | None = None
     """The tables that it reads, where a plan knows them; without it the query says."""
+
+    folder: Path | None = None
+    """Where ``python`` is looked for first, where a plan knows it; without it the DAG file's folder."""
 
     def __init__(
         self,
@@ -62,7 +68,8 @@ class LakeTableOperator(LakeOperator):
         write: str | Mapping[str, Any] | None = None,
         checks: Sequence[Any] | None = None,
         quarantine: bool | Mapping[str, Any] | None = None,
-        properties: Mapping[str, str] | None = None,
+        on_schema_change: str | None = None,
+        properties: Mapping[str, str | None] | None = None,
         depends_on: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -75,6 +82,7 @@ class LakeTableOperator(LakeOperator):
         self.write = write
         self.checks = checks
         self.quarantine = quarantine
+        self.on_schema_change = on_schema_change
         self.properties = properties
         self.depends_on = depends_on
 
@@ -92,6 +100,7 @@ class LakeTableOperator(LakeOperator):
             "write": self.write,
             "checks": self.checks,
             "quarantine": self.quarantine,
+            "on_schema_change": self.on_schema_change,
             "properties": self.properties,
             "depends_on": self.depends_on,
             **self.source_settings(project, context),
@@ -103,6 +112,7 @@ class LakeTableOperator(LakeOperator):
             inputs=self.inputs,
             names_interval=self._names_interval,
             full_refresh=str(context["params"].get(FULL_REFRESH)).lower() == "true",
+            folder=self.folder or self.base_dir,
         )
 
     def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:

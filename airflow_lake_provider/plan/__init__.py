@@ -6,7 +6,7 @@ from airflow_lake_provider.plan.outline import outline
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
 from airflow_lake_provider.plan.planning import plan_pipeline, plan_project, plan_spec
 from airflow_lake_provider.plan.request import check_request, table_request
-from airflow_lake_provider.plan.settings import merge_conf
+from airflow_lake_provider.plan.settings import merge_conf, merge_options, platform_settings
 from airflow_lake_provider.spec import names_interval
 
 __all__ = [
@@ -15,8 +15,10 @@ __all__ = [
     "TablePlan",
     "check_request",
     "merge_conf",
+    "merge_options",
     "names_interval",
     "outline",
+    "platform_settings",
     "plan_pipeline",
     "plan_project",
     "plan_spec",

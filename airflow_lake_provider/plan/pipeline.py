@@ -8,15 +8,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_lake_provider.spec import Diagnostic, Environment
+from airflow_lake_provider.spec import AssetCondition, Diagnostic, Environment
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When the pipeline runs by itself: exactly one of ``cron`` (five or six fields) and ``every`` is set."""
+    """When the pipeline runs by itself: exactly one is set.
+
+    :param cron: five or six fields.
+    :param assets: which updates start it; tables are ``layer.name``, other assets URIs.
+    :param preset: ``@once`` or ``@continuous``.
+    """
 
     cron: str | None = None
     every: timedelta | None = None
+    assets: AssetCondition | None = None
+    preset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class TablePlan:
     :param upstream: the tables of this pipeline that must be done first, sorted.
     :param inputs: all tables that it reads, of this pipeline, of others and external ones, sorted.
     :param task_arguments: Airflow's own arguments of the task; durations are ``timedelta``.
+    :param folder: what the relative paths in its settings are relative to first, then the project's root.
+    :param names_interval: its rows are those of the run's interval, by a template or by its function.
     """
 
     table: str
@@ -38,6 +47,8 @@ class TablePlan:
     upstream: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     task_arguments: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
+    names_interval: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
 from airflow_lake_provider.plan.settings import normal_settings, task_arguments
 from airflow_lake_provider.spec import (
+    AssetCondition,
     Diagnostic,
     PipelineKeys,
     PipelineSpec,
@@ -19,9 +19,10 @@ from airflow_lake_provider.spec import (
     in_order,
     load_project,
     load_spec,
+    names_interval,
 )
-from airflow_lake_provider.spec.problem import expected_one_of
-from airflow_lake_provider.spec.reading import as_error, locate_key
+from airflow_lake_provider.spec.problem import Problem
+from airflow_lake_provider.spec.reading import locate
 from airflow_lake_provider.spec.values import in_zone, task_id
 
 _DAG_ARGUMENTS = ("tags", "owner", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs")
@@ -38,33 +39,16 @@ def plan_pipeline(
     :raises SpecError: carries every mistake of the spec.
     :raises OSError: the file is missing or unreadable.
     """
-    return plan_spec(load_spec(path, project=project, overrides=overrides), environment=environment)
+    return plan_spec(load_spec(path, project=project, environment=environment, overrides=overrides))
 
 
-def plan_spec(spec: PipelineSpec, *, environment: str | None = None) -> PipelinePlan:
-    """Plan a spec that is right.
-
-    :raises SpecError: a table names an engine that the environment has not.
-    """
+def plan_spec(spec: PipelineSpec) -> PipelinePlan:
+    """Plan a spec that is right, for the environment that it was read for."""
     keys = spec.keys
-    chosen = spec.project.environment(environment, spec_environment=keys.environment)
-    unknown = [
-        _at(
-            spec,
-            ("tables", name, "engine"),
-            "unknown-engine",
-            f"the environment `{chosen.name}` has no engine `{table.engine}`",
-            expected_one_of(table.engine, chosen.engines),
-        )
-        for name, table in spec.tables.items()
-        if table.engine is not None and table.engine not in chosen.engines
-    ]
-    if unknown:
-        raise as_error(unknown, str(spec.path))
     return PipelinePlan(
         pipeline=spec.pipeline,
         source=spec.path,
-        environment=chosen,
+        environment=spec.environment,
         tables=tuple(_table(spec, name) for name in _dependency_order(spec.upstream)),
         description=keys.description,
         doc=keys.doc,
@@ -97,8 +81,10 @@ def plan_project(
     diagnostics: list[Diagnostic] = []
     for path in find_specs(folder):
         try:
-            specs.append(load_spec(path, project=project))
+            specs.append(load_spec(path, project=project, environment=environment))
         except SpecError as exc:
+            if not exc.diagnostics:
+                raise
             diagnostics.extend(_diagnostics(exc))
         except OSError as exc:
             message = f"the file cannot be read: {exc.strerror or exc}"
@@ -106,19 +92,9 @@ def plan_project(
     clashes = _clashes(specs)
     diagnostics.extend(diagnostic for _, diagnostic in clashes)
     wrong = {path for path, _ in clashes}
-    plans: list[PipelinePlan] = []
-    for spec in specs:
-        if spec.path in wrong:
-            continue
-        try:
-            plans.append(plan_spec(spec, environment=environment))
-        except SpecError as exc:
-            if not exc.diagnostics:
-                raise
-            diagnostics.extend(_diagnostics(exc))
-        else:
-            diagnostics.extend(spec.warnings)
-    return tuple(plans), in_order(diagnostics)
+    good = [spec for spec in specs if spec.path not in wrong]
+    diagnostics.extend(warning for spec in good for warning in spec.warnings)
+    return tuple(plan_spec(spec) for spec in good), in_order(diagnostics)
 
 
 def _diagnostics(error: SpecError) -> tuple[Diagnostic, ...]:
@@ -128,29 +104,36 @@ def _diagnostics(error: SpecError) -> tuple[Diagnostic, ...]:
 def _clashes(specs: Sequence[PipelineSpec]) -> list[tuple[Path, Diagnostic]]:
     """What two pipelines may not share: the name, and tables. The one whose path sorts first keeps it."""
     found: list[tuple[Path, Diagnostic]] = []
-    pipelines: dict[str, Path] = {}
-    tables: dict[str, tuple[str, Path]] = {}
+    pipelines: dict[str, PipelineSpec] = {}
+    tables: dict[str, tuple[PipelineSpec, str]] = {}
     for spec in specs:
-        other = pipelines.setdefault(spec.pipeline.lower(), spec.path)
-        if other != spec.path:
-            message = f"the pipeline `{spec.pipeline}` is also in {other}"
+        other = pipelines.setdefault(spec.pipeline.lower(), spec)
+        if other is not spec:
+            message = f"the pipeline `{spec.pipeline}` is also in {_place(other, ('pipeline',))}"
             found.append((spec.path, _at(spec, ("pipeline",), "duplicate-pipeline", message, "expected another name")))
         for table in spec.tables:
-            pipeline, path = tables.setdefault(table.lower(), (spec.pipeline, spec.path))
-            if path != spec.path:
-                message = f"the table `{table}` also belongs to the pipeline `{pipeline}` ({path})"
+            other, name = tables.setdefault(table.lower(), (spec, table))
+            if other is not spec:
+                place = _place(other, ("tables", name))
+                message = f"the table `{table}` also belongs to the pipeline `{other.pipeline}` ({place})"
                 hint = "A table belongs to one pipeline; others may read it."
                 found.append((spec.path, _at(spec, ("tables", table), "duplicate-table", message, hint)))
     return found
 
 
+def _place(spec: PipelineSpec, path: tuple[str, ...]) -> str:
+    found = _at(spec, path, "", "", "")
+    return f"{found.file}:{found.line}"
+
+
 def _at(spec: PipelineSpec, path: tuple[str, ...], code: str, message: str, hint: str) -> Diagnostic:
-    found = locate_key(spec.path, path, at_key=path[-1] != "engine" and len(path) > 1)
-    return replace(found, code=code, message=message, hint=hint)
+    return locate(Problem(path, code, message, hint, at_key=len(path) > 1), spec.node)
 
 
 def _table(spec: PipelineSpec, name: str) -> TablePlan:
     table = spec.tables[name]
+    function = spec.functions.get(name)
+    texts = [table.sql, list(table.ingest.files) if table.ingest is not None else None]
     return TablePlan(
         table=name,
         task_id=task_id(name),
@@ -158,7 +141,16 @@ def _table(spec: PipelineSpec, name: str) -> TablePlan:
         upstream=spec.upstream.get(name, ()),
         inputs=spec.inputs.get(name, ()),
         task_arguments=task_arguments(table),
+        folder=_folder(spec, name),
+        names_interval=names_interval(texts) or (function is not None and function.names_interval),
     )
+
+
+def _folder(spec: PipelineSpec, table: str) -> Path:
+    """Return what a table's relative ``python`` is relative to: the folder of the file that names it."""
+    node = spec.node.get("tables", table, "python")
+    file = Path(node.source.name) if node is not None else spec.path
+    return file.parent if file.is_file() else spec.path.parent
 
 
 def _schedule(keys: PipelineKeys) -> Schedule | None:
@@ -166,6 +158,10 @@ def _schedule(keys: PipelineKeys) -> Schedule | None:
         return None
     if isinstance(keys.schedule, timedelta):
         return Schedule(every=keys.schedule)
+    if isinstance(keys.schedule, AssetCondition):
+        return Schedule(assets=keys.schedule)
+    if keys.schedule.startswith("@"):
+        return Schedule(preset=keys.schedule)
     return Schedule(cron=keys.schedule)
 
 

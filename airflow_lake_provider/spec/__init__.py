@@ -9,11 +9,13 @@ from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order, render_d
 from airflow_lake_provider.spec.loader import load_spec
 from airflow_lake_provider.spec.pipeline import PipelineKeys, PipelineSpec
 from airflow_lake_provider.spec.project import EngineConfig, Environment, Project, find_specs, is_spec, load_project
+from airflow_lake_provider.spec.schedule import AssetCondition
 from airflow_lake_provider.spec.table import TASK_ARGUMENTS, TableSpec
 from airflow_lake_provider.spec.template import names_interval
 
 __all__ = [
     "TASK_ARGUMENTS",
+    "AssetCondition",
     "Diagnostic",
     "EngineConfig",
     "Environment",

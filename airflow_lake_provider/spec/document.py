@@ -8,20 +8,17 @@ duplicate keys are errors. Scalars are typed by YAML 1.2's core schema: ``no``, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic
-from airflow_lake_provider.spec.scalar import offsets
+from airflow_lake_provider.spec.node import LIST, MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.source import Source
 
 MAX_DEPTH = 50
 MAX_NODES = 50_000
-
-SCALAR, LIST, MAPPING = "scalar", "list", "mapping"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -34,73 +31,10 @@ _WORDS = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-_ESCAPED = "$${"
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s*)*")
 _STANDARD_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")
 )
-
-
-@dataclass(eq=False)
-class Node:
-    """One value of the file.
-
-    :param start: file offset of its first character; ``end`` is exclusive.
-    :param value: of a scalar, typed.
-    :param text: of a scalar, as written (unescaped).
-    :param items: of a list.
-    :param entries: of a mapping, key text to (key, value), merge keys resolved.
-    :param is_spoilt: the YAML of the value is wrong (which is said already), so nobody can tell what was meant.
-    """
-
-    kind: str
-    source: Source
-    start: int
-    end: int
-    value: Any = None
-    text: str = ""
-    style: str | None = None
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, tuple[Node, Node]] = field(default_factory=dict)
-    is_spoilt: bool = False
-
-    def plain(self) -> Any:
-        """Return the value as text, numbers, lists and dicts, without entries whose value is spoilt."""
-        if self.kind == MAPPING:
-            return {key: value.plain() for key, (_, value) in self.entries.items() if not value.is_spoilt}
-        if self.kind == LIST:
-            return [item.plain() for item in self.items]
-        return self.value
-
-    def spoilt_keys(self) -> set[str]:
-        """Return the keys that :meth:`plain` leaves out."""
-        return {key for key, (_, value) in self.entries.items() if value.is_spoilt}
-
-    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
-        """Yield all nodes below and this one, with their paths."""
-        yield path, self
-        for key, (_, value) in self.entries.items():
-            yield from value.walk((*path, key))
-        for number, item in enumerate(self.items):
-            yield from item.walk((*path, number))
-
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        """Return the file offsets of the characters ``first`` to before ``last`` of a text scalar's value."""
-        places = offsets(self.source.text, self.start, self.end, self.style, self.text)
-        if places is not None and _ESCAPED in self.text:
-            # `$${` is `${` in the value: the first dollar of each is not part of it.
-            dropped = {match.start() for match in re.finditer(re.escape(_ESCAPED), self.text)}
-            places = [place for number, place in enumerate(places) if number not in dropped]
-        if places is None or not 0 <= first < len(places):
-            return self.first_line()
-        return places[first][0], places[max(min(last, len(places)) - 1, first)][1]
-
-    def first_line(self) -> tuple[int, int]:
-        """Return the offsets of the part that stands on the node's first line."""
-        line, _ = self.source.position(self.start)
-        rest = self.source.line(line)
-        line_end = self.start - self.source.position(self.start)[1] + 1 + len(rest)
-        return self.start, max(min(self.end, line_end), min(self.start + 1, line_end))
 
 
 class _Stop(Exception):
@@ -197,7 +131,7 @@ class _Composer:
             node = self.sequence(start, depth)
         else:
             node = self.mapping(start, depth)
-        node.is_spoilt = is_foreign
+        node.is_spoilt = is_foreign or any(item.is_spoilt for item in node.items)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         return node
@@ -228,7 +162,7 @@ class _Composer:
         text = event.value
         style = event.style or None
         is_text = style is not None or (event.tag is not None and event.tag.endswith(":str"))
-        value = text.replace(_ESCAPED, "${") if is_text or _ESCAPED in text else typed(text)
+        value = text if is_text else typed(text)
         if event.anchor is not None or event.tag is not None:
             properties = _PROPERTIES.match(self.source.text, start, end)
             start = properties.end() if properties is not None else start

@@ -86,18 +86,12 @@ class KnownTables:
 
     def _candidates(self, parts: tuple[str, ...]) -> Iterator[str]:
         """Yield what the parts may mean as ``layer.name``, the plainest first."""
-        if len(parts) > 2 and parts[0] in self._catalogs:
+        if len(parts) > 2 and parts[0] in self._project.catalog_names:
             yield from self._candidates(parts[1:])
         if len(parts) == 3 and is_part_of_table(parts[2]):
             yield from self._candidates(parts[:2])
         if len(parts) == 2:
             yield ".".join(parts)
-
-    @cached_property
-    def _catalogs(self) -> frozenset[str]:
-        environments = (self._project.keys.environments or {}).values()
-        named = [environment.catalog.name for environment in environments if environment.catalog is not None]
-        return frozenset(name.lower() for name in (*named, "lake"))
 
     @cached_property
     def _elsewhere(self) -> dict[str, str]:

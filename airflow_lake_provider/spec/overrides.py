@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic
-from airflow_lake_provider.spec.document import LIST, MAPPING, SCALAR, Node, compose
+from airflow_lake_provider.spec.document import compose
+from airflow_lake_provider.spec.node import LIST, MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.source import Source
 
 

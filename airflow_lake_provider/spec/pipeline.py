@@ -11,31 +11,40 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictStr
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic
+from airflow_lake_provider.spec.lake import Environment
+from airflow_lake_provider.spec.node import Node
 from airflow_lake_provider.spec.project import Project
+from airflow_lake_provider.spec.python_source import PythonFunction
+from airflow_lake_provider.spec.schedule import AssetCondition, read_schedule
 from airflow_lake_provider.spec.table import (
     Count,
     Duration,
     FilledText,
     Keys,
+    LayerKeys,
     Positive,
     TableName,
     TableSpec,
     Text,
     listed,
 )
-from airflow_lake_provider.spec.values import read_moment, read_pipeline_id, read_schedule, read_tag, read_timezone
+from airflow_lake_provider.spec.values import read_moment, read_pipeline_id, read_tag, read_timezone
 
 Tag = Annotated[FilledText, AfterValidator(read_tag)]
 Moment = Annotated[datetime, BeforeValidator(read_moment)]
 
 
+def _no_keys(value: Any) -> Any:
+    return {} if value is None else value
+
+
 class PipelineKeys(Keys):
-    """The keys of a spec beside its tables; ``schedule`` is a cron, a duration or nothing."""
+    """The keys of a spec beside its tables; ``schedule`` is a cron, a preset, a duration, assets or nothing."""
 
     pipeline: Annotated[StrictStr, AfterValidator(read_pipeline_id)] = ""
     description: Text | None = None
     doc: Text | None = None
-    schedule: Annotated[str | timedelta | None, BeforeValidator(read_schedule)] = None
+    schedule: Annotated[str | timedelta | AssetCondition | None, BeforeValidator(read_schedule)] = None
     timezone: Annotated[str, BeforeValidator(read_timezone)] = "UTC"
     start_date: Moment | None = None
     end_date: Moment | None = None
@@ -48,22 +57,21 @@ class PipelineKeys(Keys):
     dagrun_timeout: Duration | None = None
     dag_display_name: FilledText | None = None
     environment: FilledText | None = None
+    extends: FilledText | None = None
+    variables: dict[str, Any] | None = None
+    layers: dict[str, Annotated[LayerKeys, BeforeValidator(_no_keys)]] | None = None
     external: Annotated[list[TableName], BeforeValidator(listed)] | None = None
-
-
-PIPELINE_LATER = {
-    "variables": "write the values out",
-    "layers": "use `bronze`, `silver`, `gold`, or give each table its `write`",
-    "extends": "write the keys out",
-}
 
 
 @dataclass(frozen=True)
 class PipelineSpec:
     """A spec that is right.
 
-    :param tables: each table's keys with the defaults below them, in the spec's order; ``sql_file`` is read into
-        ``sql``.
+    :param environment: the one to use; its variables are in the tables' keys.
+    :param node: the tree of the resolved spec: each value at the place that it came from.
+    :param tables: each table's keys over those of its layer and all defaults, in the spec's order; ``sql_file`` is
+        read into ``sql``, and ``write`` is what the layer does unless the table says otherwise.
+    :param functions: the Python function of each table that has one.
     :param inputs: for each table all tables that it reads, sorted.
     :param upstream: for each table those of this spec that must be done first, sorted.
     :param warnings: what may be wrong.
@@ -71,8 +79,11 @@ class PipelineSpec:
 
     path: Path
     project: Project
+    environment: Environment
+    node: Node
     keys: PipelineKeys
     tables: Mapping[str, TableSpec]
+    functions: Mapping[str, PythonFunction] = field(default_factory=dict)
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upstream: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()

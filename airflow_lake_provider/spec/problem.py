@@ -42,9 +42,15 @@ def warning(path: Path, code: str, message: str, hint: str = "", **where: Any) -
     return Problem(path, code, message, hint, severity=WARNING, **where)
 
 
-def bad(code: str, message: str, hint: str = "", *, span: tuple[int, int] | None = None) -> PydanticCustomError:
-    """Make the error that a validator raises; :func:`problems_of` reads it back."""
-    return PydanticCustomError(code, "{text}", {"text": message, "hint": hint, "span": span})
+def bad(
+    code: str, message: str, hint: str = "", *, span: tuple[int, int] | None = None, path: Path = ()
+) -> PydanticCustomError:
+    """Make the error that a validator raises; :func:`problems_of` reads it back.
+
+    :param span: the wrong characters of a text.
+    :param path: what is wrong below the value that is validated.
+    """
+    return PydanticCustomError(code, "{text}", {"text": message, "hint": hint, "span": span, "path": path})
 
 
 def told(error: ValueError) -> tuple[str, str]:
@@ -115,7 +121,7 @@ _MAPPINGS = {
 def _problem(entry: Any, what: str) -> Problem:
     path, kind, context = tuple(entry["loc"]), entry["type"], entry.get("ctx") or {}
     if "hint" in context and "text" in context:
-        return Problem(path, kind, context["text"], context["hint"], span=context["span"])
+        return Problem((*path, *context["path"]), kind, context["text"], context["hint"], span=context["span"])
     name = ".".join(str(part) for part in path if not isinstance(part, int))
     if kind == "extra_forbidden":
         return Problem(path, "unknown-key", f"unknown key `{path[-1]}` in {what}", at_key=True)

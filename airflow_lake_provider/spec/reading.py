@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from airflow_lake_provider.exceptions import SpecError
-from airflow_lake_provider.spec import project as lake
 from airflow_lake_provider.spec import table as words
 from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order, render_diagnostics
-from airflow_lake_provider.spec.document import MAPPING, SCALAR, Node, compose
+from airflow_lake_provider.spec.document import compose
+from airflow_lake_provider.spec.node import MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.problem import Path as KeyPath
 from airflow_lake_provider.spec.problem import Problem, did_you_mean, expected_one_of, problems_of, show
 from airflow_lake_provider.spec.source import Source, read_source
+from airflow_lake_provider.spec.variables import BUILT_IN, origin
 
 M = TypeVar("M", bound=BaseModel)
 
 _MEANT = re.compile(r"did you mean `(\w+)`")
-_VARIABLE = re.compile(r"(?<!\$)\$\{[^}]*\}?")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Place:
 
 def locate(problem: Problem, root: Node) -> Diagnostic:
     """Give a problem its place in the file."""
-    node, key, reached = root, None, 0
+    node, key = root, None
     for part in problem.path:
         if isinstance(part, int) and node.kind == "list" and part < len(node.items):
             node, key = node.items[part], None
@@ -50,10 +50,13 @@ def locate(problem: Problem, root: Node) -> Diagnostic:
             key, node = node.entries[part]
         else:
             break
-        reached += 1
-    start, end = _span(problem, node, key, whole=reached == len(problem.path))
-    return node.source.diagnostic(
-        start, end, code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity
+    if key is not None and node.source is BUILT_IN:
+        node = key  # nobody wrote it: what it is the default of is where to look
+    target = _target(problem, node, key)
+    start, end = target.span(*problem.span) if problem.span and target.kind == SCALAR else target.first_line()
+    hint = "\n".join([*filter(None, [problem.hint]), *dict.fromkeys(origin(given) for given in target.given)])
+    return target.source.diagnostic(
+        start, end, code=problem.code, message=problem.message, hint=hint, severity=problem.severity
     )
 
 
@@ -67,13 +70,11 @@ def locate_key(path: Path, keys: KeyPath, *, at_key: bool) -> Diagnostic:
     return locate(Problem(keys, "", "", at_key=at_key), root or Node(MAPPING, source, 0, 0))
 
 
-def _span(problem: Problem, node: Node, key: Node | None, *, whole: bool) -> tuple[int, int]:
-    target = key if problem.at_key and key is not None else node
-    if problem.span is not None and target.kind == SCALAR:
-        return target.span(*problem.span)
-    if target.kind != SCALAR and key is not None:
-        target = key
-    return target.first_line()
+def _target(problem: Problem, node: Node, key: Node | None) -> Node:
+    """Return what to point at: a structure is long, so its key stands for it."""
+    if key is not None and (problem.at_key or node.kind != SCALAR):
+        return key
+    return node
 
 
 def read_root(source: Source) -> tuple[Node | None, list[Diagnostic]]:
@@ -92,53 +93,42 @@ def read_root(source: Source) -> tuple[Node | None, list[Diagnostic]]:
     return root, wrong
 
 
-def variable_problems(root: Node) -> Iterable[Problem]:
-    """Yield each ``${...}``: they are the language's, and not built yet."""
-    for path, node in root.walk():
-        if node.kind == SCALAR and "${" in node.text:
-            escaped = [match.start() for match in re.finditer(r"\$\$\{", node.text)]
-            for problem in variables_in(node.text, path):
-                first, last = problem.span or (0, 0)
-                before = sum(1 for place in escaped if place < first)
-                yield replace(problem, span=(first - before, last - before))
-
-
-def variables_in(text: str, path: KeyPath) -> Iterable[Problem]:
-    """Yield each ``${...}`` of a text."""
-    for match in _VARIABLE.finditer(text):
-        hint = "Write the value out; `$${` stands for `${` itself."
-        message = f"variables such as {show(match[0])} are not supported yet"
-        yield Problem(path, "not-supported-yet", message, hint, span=match.span())
-
-
 def validate(
     model: type[M],
     plain: Mapping[str, Any],
     *,
     places: Mapping[tuple[str, ...], Place],
     what: str,
-    spoilt: Iterable[str] = (),
+    node: Node | None = None,
 ) -> tuple[M | None, set[str], list[Problem]]:
     """Validate a mapping by a model; where parts are wrong, read the rest without them.
 
     :param places: the mappings of the language inside this one, by path (``*`` stands for any name).
-    :param spoilt: keys that are not in ``plain`` because their YAML is wrong.
+    :param node: where ``plain`` comes from: what is spoilt there is not missing.
     :return: the model (``None`` when nothing can be made of it), the keys that were wrong, the problems.
     """
     problems: list[Problem] = []
-    broken = set(spoilt)
+    broken = node.spoilt_keys() if node is not None else set()
     rest = dict(plain)
     for _ in range(3):
         try:
             return model.model_validate(rest), broken, problems
         except ValidationError as exc:
             found = _less_misspelt([_explain(problem, places, what) for problem in problems_of(exc, what=what)])
-        problems.extend(found)
+        problems.extend(problem for problem in found if node is None or not _is_spoilt(node, problem))
         if any(not problem.path for problem in found):
             break
         for problem in found:
             broken |= _drop(rest, problem)
     return None, broken, problems
+
+
+def _is_spoilt(node: Node, problem: Problem) -> bool:
+    """Whether a key is only missing because its value cannot be told, which is said already."""
+    if problem.code != "missing-key":
+        return False
+    inside = node.get(*(str(part) for part in problem.path))
+    return inside is not None and problem.hint.split("`")[1] in inside.spoilt_keys()
 
 
 def _less_misspelt(problems: list[Problem]) -> list[Problem]:
@@ -200,64 +190,18 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(model.model_fields)
 
 
-_TABLE_KEYS = (
-    "ingest", "sql", "sql_file", "description", "tags", "columns", "unique_key", "partition_by", "write", "checks",
-    "quarantine", "properties", "depends_on", "engine", "spark_conf",
-)  # fmt: skip
 _TASK_ARGUMENTS = "an argument of Airflow's tasks such as `retries` or `pool`"
+_DEFAULT_KEYS = tuple(key for key in keys_of(words.DefaultKeys) if key not in words.TASK_ARGUMENTS)
 
 TABLE_PLACES: dict[tuple[str, ...], Place] = {
-    (): Place(_TABLE_KEYS, words.TABLE_LATER, others=_TASK_ARGUMENTS),
-    ("ingest",): Place(keys_of(words.IngestSpec), dict.fromkeys(words.INGEST_LATER, ""), "`ingest`"),
+    (): Place((*words.SOURCES, *_DEFAULT_KEYS), words.TABLE_LATER, others=_TASK_ARGUMENTS),
+    ("ingest",): Place(keys_of(words.IngestSpec), what="`ingest`"),
     ("write",): Place(keys_of(words.WriteSpec), dict.fromkeys(words.WRITE_LATER, ""), "`write`"),
     ("quarantine",): Place(("table", "max"), {}, "`quarantine`"),
     ("columns", "*"): Place(keys_of(words.ColumnSpec), {}, "a column"),
 }
-DEFAULT_PLACES = {**TABLE_PLACES, (): Place(_TABLE_KEYS[3:], words.TABLE_LATER, "`defaults`", _TASK_ARGUMENTS)}
-
-
-def read_lake_yaml(path: Path) -> lake.LakeKeys:
-    """Read ``lake.yaml``.
-
-    :raises SpecError: carries every mistake.
-    """
-    source = read_source(path)
-    root, wrong = compose(source)
-    if root is None and not wrong:
-        return lake.LakeKeys()
-    root, wrong = read_root(source)
-    if root is None:
-        raise as_error(wrong, source.name)
-    places = {
-        (): Place(keys_of(lake.LakeKeys), lake.LAKE_LATER),
-        ("environments", "*"): Place(keys_of(lake.EnvironmentKeys), lake.ENVIRONMENT_LATER, "an environment"),
-        ("environments", "*", "engines", "*"): Place(keys_of(lake.EngineKeys), {}, "an engine"),
-        **{("defaults", *path): place for path, place in DEFAULT_PLACES.items()},
-    }
-    problems = list(variable_problems(root))
-    keys, broken, found = validate(lake.LakeKeys, root.plain(), places=places, what="lake.yaml")
-    problems.extend(found)
-    if keys is not None:
-        problems.extend(_lake_problems(keys, broken))
-    wrong.extend(locate(problem, root) for problem in problems)
-    if wrong or keys is None:
-        raise as_error(wrong, source.name)
-    return keys
-
-
-def _lake_problems(keys: lake.LakeKeys, broken: set[str]) -> Iterable[Problem]:
-    names = [*(keys.environments or {}), lake.LOCAL]
-    chosen = keys.default_environment
-    if chosen is not None and chosen not in names and "environments" not in broken:
-        message = f"there is no environment `{chosen}`"
-        yield Problem(
-            ("default_environment",), "unknown-environment", message, expected_one_of(chosen, dict.fromkeys(names))
-        )
-    for name, environment in (keys.environments or {}).items():
-        catalog = environment.catalog
-        if catalog is not None and catalog.type == "hadoop" and catalog.warehouse is None:
-            path = ("environments", name, "catalog")
-            yield Problem(path, "missing-key", "a `hadoop` catalog has no `warehouse`", "Add `warehouse`.", at_key=True)
+DEFAULT_PLACES = {**TABLE_PLACES, (): Place(_DEFAULT_KEYS, words.TABLE_LATER, "`defaults`", _TASK_ARGUMENTS)}
+LAYER_PLACES = {**TABLE_PLACES, (): Place(("like", *_DEFAULT_KEYS), words.TABLE_LATER, "a layer", _TASK_ARGUMENTS)}
 
 
 def as_error(diagnostics: Iterable[Diagnostic], main_file: str) -> SpecError:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 from airflow_lake_provider.spec.check import check_mentions, check_queries
 from airflow_lake_provider.spec.diagnostic import Diagnostic
-from airflow_lake_provider.spec.document import Node
+from airflow_lake_provider.spec.extends import shown_beside
 from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
 from airflow_lake_provider.spec.naming import KnownTables, circles
+from airflow_lake_provider.spec.node import SCALAR, Node
 from airflow_lake_provider.spec.problem import Path, Problem
+from airflow_lake_provider.spec.python_source import PythonFunction
 from airflow_lake_provider.spec.reading import locate
 from airflow_lake_provider.spec.source import Source
 from airflow_lake_provider.spec.table import TableSpec
@@ -27,9 +30,10 @@ class Reads:
     ``inputs`` are all tables that a table reads, ``upstream`` those of this spec that make them.
     """
 
-    def __init__(self, known: KnownTables, root: Node) -> None:
+    def __init__(self, known: KnownTables, root: Node, spec_path: FilePath) -> None:
         self._known = known
         self._root = root
+        self._spec_path = spec_path
         self._edges: dict[str, dict[str, Diagnostic]] = {}
         self.inputs: dict[str, set[str]] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -39,24 +43,41 @@ class Reads:
         """For each table those of this spec that must be done first, sorted."""
         return {name: tuple(sorted(self._edges.get(name, ()))) for name in self.inputs}
 
-    def table(self, name: str, spec: TableSpec, path: Path, *, sql_source: Source | None, names_inputs: bool) -> None:
-        """Note what one table reads.
+    def table(self, name: str, spec: TableSpec, function: PythonFunction | None, *, names_inputs: bool) -> None:
+        """Note what one table reads; its keys stand at their place in the tree, a ``sql_file``'s text as ``sql``.
 
-        :param path: where its keys stand.
-        :param sql_source: the ``sql_file``, if its SQL is in one.
         :param names_inputs: it has ``depends_on``, so SQL that cannot be read for lineage will do.
         """
+        path: Path = ("tables", name)
         self.inputs[name] = set()
-        if sql_source is not None:
-            self._query(name, sql_source.text, _in_file(sql_source), names_inputs=names_inputs)
-        elif spec.sql is not None:
+        if spec.sql is not None:
             self._query(name, spec.sql, self._at((*path, "sql")), names_inputs=names_inputs)
+        if function is not None:
+            source = Source(shown_beside(function.file.resolve(), self._spec_path), function.source.text)
+            for parameter in function.parameters:
+                parts = tuple(parameter.table.split("."))
+                self._use(name, TableName(parts, parameter.start, parameter.end), _in_file(source))
         for number, other in enumerate(spec.depends_on or ()):
             at = self._at((*path, "depends_on", number))
             self._use(name, TableName(tuple(other.split(".")), 0, len(other)), at)
         for number, check in enumerate(spec.checks or ()):
             if isinstance(check, str) or (isinstance(check, dict) and len(check) == 1):
                 self._check(name, check, (*path, "checks", number))
+
+    def schedule(self, root: Node) -> None:
+        """See that the tables whose updates start the pipeline are others'."""
+        entry = root.get("schedule")
+        for path, node in entry.walk(("schedule",)) if entry is not None else ():
+            if node.kind != SCALAR or not isinstance(node.value, str) or "." not in node.value or "://" in node.value:
+                continue
+            at = self._at(path)
+            name = TableName(tuple(node.value.split(".")), 0, len(node.value))
+            found = self._known.resolve(name)
+            if found is None:
+                self._wrong(at(name.start, name.end), "unknown-table", *self._known.unknown(name, reader=""))
+            elif self._known.owner(found) is not None:
+                message, hint = f"`{found}` is a table of this pipeline", "A pipeline cannot wait for itself."
+                self._wrong(at(name.start, name.end), "cycle", message, hint)
 
     def circles(self, order: Sequence[str]) -> None:
         """Say which tables read each other in a circle."""
@@ -72,6 +93,8 @@ class Reads:
         return at
 
     def _wrong(self, at: Diagnostic, code: str, message: str, hint: str) -> None:
+        # What is already said at the place is where a variable's value comes from.
+        hint = "\n".join(filter(None, (hint, at.hint)))
         self.diagnostics.append(replace(at, code=code, message=message, hint=hint))
 
     def _check(self, table: str, check: Any, path: Path) -> None:

@@ -11,11 +11,11 @@ from airflow_lake_provider.spec.column_type import read_type
 from airflow_lake_provider.spec.layers import LAYERS, default_strategy, layer_of, quarantine_table
 from airflow_lake_provider.spec.lineage import SqlError, read_predicate
 from airflow_lake_provider.spec.problem import Path, Problem, did_you_mean, expected_one_of, nearest, show, warning
-from airflow_lake_provider.spec.table import FORMATS, LATER_FORMATS, ColumnSpec, IngestSpec, TableSpec
+from airflow_lake_provider.spec.table import FORMATS, SOURCES, ColumnSpec, IngestSpec, TableSpec, WriteSpec
 from airflow_lake_provider.spec.template import names_interval
 from airflow_lake_provider.spec.values import IDENTIFIER, partition_column
 
-SOURCES = ("ingest", "sql", "sql_file")
+_ONE_SOURCE = "expected exactly one of `ingest`, `sql`, `sql_file`, `python`"
 _ENDINGS = {"jsonl": "json", "ndjson": "json"}
 _TIMES = ("year", "month", "day", "hour")
 _FITTING = {
@@ -28,11 +28,14 @@ _FITTING = {
 }
 
 
-def strategy_of(table: str, spec: TableSpec) -> str | None:
-    """Return how a table is written: its own word, or its layer's."""
+def strategy_of(spec: TableSpec, *, kind: str | None) -> str | None:
+    """Return how a table is written: its own word, or its layer's.
+
+    :param kind: the built-in layer that the table's layer is, or is like.
+    """
     if spec.write is not None:
         return spec.write.strategy
-    return default_strategy(table, is_ingest=spec.ingest is not None)
+    return default_strategy(kind, is_ingest=spec.ingest is not None)
 
 
 def format_of(ingest: IngestSpec) -> str | None:
@@ -51,18 +54,29 @@ def _ending(pattern: str) -> str | None:
 
 
 def table_problems(
-    table: str, spec: TableSpec, *, broken: Collection[str] = (), is_of_interval: bool = False
+    table: str,
+    spec: TableSpec,
+    *,
+    kind: str | None,
+    layers: Collection[str] = LAYERS,
+    broken: Collection[str] = (),
+    is_of_interval: bool = False,
 ) -> Iterator[Problem]:
     """Yield what is wrong with a table whose keys are right one by one.
 
+    :param kind: the built-in layer that the table's layer is, or is like.
+    :param layers: the names of the layers that there are.
     :param broken: keys that were wrong and are not in ``spec``; what would only follow from them is not said.
     :param is_of_interval: the query was rendered from a template of the interval.
     """
     yield from _source_problems(spec, broken)
     if spec.ingest is not None:
         yield from _ingest_problems(spec.ingest)
+        yield from _repeated_ingest_problems(spec, spec.ingest, strategy_of(spec, kind=kind))
     yield from _column_problems(spec, broken)
-    yield from _write_problems(table, spec, broken, is_of_interval)
+    yield from _write_problems(table, spec, broken, is_of_interval, kind, layers)
+    if spec.write is not None:
+        yield from _option_problems(spec, spec.write, broken)
     yield from _contract_problems(spec, broken)
     for number, check in enumerate(spec.checks or ()):
         found = [problem.below("checks", number) for problem in check_problems(check)]
@@ -85,30 +99,34 @@ def _source_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Probl
             (given[1],),
             "source",
             f"`{given[1]}` stands beside `{given[0]}`",
-            "expected exactly one of `ingest`, `sql`, `sql_file`",
+            _ONE_SOURCE,
             at_key=True,
         )
-    if not given and not {*SOURCES, "python"} & set(broken):
-        yield Problem(
-            (), "source", "the table has no source", "expected exactly one of `ingest`, `sql`, `sql_file`", at_key=True
-        )
+    if not given and not set(SOURCES) & set(broken):
+        yield Problem((), "source", "the table has no source", _ONE_SOURCE, at_key=True)
 
 
 def _ingest_problems(ingest: IngestSpec) -> Iterator[Problem]:
     found = format_of(ingest)
-    if ingest.format is None and found in LATER_FORMATS:
-        yield Problem(
-            ("ingest", "files"),
-            "not-supported-yet",
-            f"the format `{found}` is not supported yet",
-            expected_one_of("", FORMATS),
-        )
-    elif found not in FORMATS:
+    if found not in FORMATS:
         hint = expected_one_of("", FORMATS).replace("expected one of", "add `format`: one of")
         message = "the files' ending does not tell their format"
         if len({_ending(pattern) for pattern in ingest.files}) > 1:
             message, hint = "the files' endings tell several formats", "expected one format for each table, or `format`"
         yield Problem(("ingest", "files"), "format", message, hint)
+
+
+def _repeated_ingest_problems(spec: TableSpec, ingest: IngestSpec, strategy: str | None) -> Iterator[Problem]:
+    """What only shows when files come again, or in parts."""
+    if strategy == "replace" and ingest.files_per_run is not None:
+        message = "`files_per_run` stands beside `write: replace`"
+        hint = "A table that its files replace is made of all of them: expected another `write`, or no limit."
+        yield Problem(("ingest", "files_per_run"), "wrong-key", message, hint, at_key=True)
+    said = "on_replaced" in ingest.model_fields_set and ingest.on_replaced == "replace"
+    if said and strategy == "append" and "_source_file" not in ingest.metadata_columns:
+        message = "`on_replaced: replace` needs the metadata column `_source_file`"
+        hint = "It tells which rows came from the file. Keep the column, or use `append` or `fail`."
+        yield Problem(("ingest", "on_replaced"), "wrong-value", message, hint)
 
 
 def _column_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
@@ -157,25 +175,32 @@ def _rule_problems(column: ColumnSpec, name: str, spec: TableSpec) -> Iterator[P
         yield from _in_contract(spec, other, path, "the rule", span=(start, end))
 
 
-def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_interval: bool) -> Iterator[Problem]:
-    strategy = strategy_of(table, spec)
-    sourced = spec.ingest is not None or spec.sql is not None or spec.sql_file is not None
+def _write_problems(
+    table: str,
+    spec: TableSpec,
+    broken: Collection[str],
+    is_of_interval: bool,
+    kind: str | None,
+    layers: Collection[str],
+) -> Iterator[Problem]:
+    strategy = strategy_of(spec, kind=kind)
+    sourced = any(getattr(spec, key) is not None for key in SOURCES)
     if strategy is None:
         if "write" not in broken and sourced:
             layer = layer_of(table)
-            guess = did_you_mean(layer, LAYERS)
-            hint = "add `write: append`, `merge` or `replace`, or use the layers `bronze`, `silver`, `gold`"
+            guess = did_you_mean(layer, (name for name in layers if name.lower() != layer.lower()))
+            hint = "add `write: append`, `merge` or `replace`, or say in `layers` which layer it is `like`"
             message = f"the layer `{layer}` has no way to write of its own, and the table has no `write`"
             yield Problem((), "missing-key", message, f"{hint}; {guess}" if guess else hint, at_key=True)
         return
-    near = nearest(layer_of(table), LAYERS)
-    if near is not None and layer_of(table).lower() not in LAYERS:
-        message = f"the layer `{layer_of(table)}` is not built in"
+    near = nearest(layer_of(table), layers)
+    if near is not None and layer_of(table).lower() not in {name.lower() for name in layers}:
+        message = f"there is no layer `{layer_of(table)}`"
         yield warning((), "layer", message, f"did you mean `{near}`?", at_key=True)
     where: Path = ("write",) if spec.write is not None else ()
     if strategy == "merge" and not spec.unique_key and sourced and not {"unique_key", "write"} & set(broken):
         if spec.write is None:
-            message = f"a {layer_of(table).lower()} table merges, and `{table}` has no `unique_key`"
+            message = f"a {layer_of(table)} table merges, and `{table}` has no `unique_key`"
             hint = "add `unique_key`, or say otherwise with `write: append` or `write: replace`"
         else:
             message, hint = "`merge` needs `unique_key`", "add `unique_key`: the columns that make a row the same row"
@@ -189,14 +214,52 @@ def _write_problems(table: str, spec: TableSpec, broken: Collection[str], is_of_
             "`WHERE day = '{{ data_interval_start | ds }}'`"
         )
         yield Problem(where, "append-needs-interval", message, hint, at_key=not where)
-    if spec.write is not None and spec.write.sequence_by is not None and strategy != "merge":
-        yield Problem(
-            ("write", "sequence_by"),
-            "wrong-key",
-            f"`{strategy}` takes no `sequence_by`",
-            "only `merge` does",
-            at_key=True,
-        )
+
+
+_OF_MERGE = (
+    "sequence_by", "update_columns", "exclude_columns", "delete_when", "when_matched", "when_not_matched",
+    "when_not_matched_by_source",
+)  # fmt: skip
+
+
+def _option_problems(spec: TableSpec, write: WriteSpec, broken: Collection[str]) -> Iterator[Problem]:
+    """What the options of a strategy ask of each other and of the columns."""
+    options = [key for key in (*_OF_MERGE, "mode") if getattr(write, key) is not None]
+    if write.strategy != "merge":
+        for key in options:
+            if key in _OF_MERGE or write.strategy == "append":
+                message = f"`{write.strategy}` takes no `{key}`"
+                yield Problem(("write", key), "wrong-key", message, "only `merge` does", at_key=True)
+        return
+    if write.update_columns is not None and write.exclude_columns is not None:
+        message, hint = "`exclude_columns` stands beside `update_columns`", "expected one of them"
+        yield Problem(("write", "exclude_columns"), "wrong-key", message, hint, at_key=True)
+    keys = {column.lower() for column in spec.unique_key or ()}
+    for option in ("update_columns", "exclude_columns"):
+        for number, column in enumerate(getattr(write, option) or ()):
+            path: Path = ("write", option, number)
+            if column.lower() in keys:
+                message = f"`{column}` is in `unique_key`"
+                yield Problem(path, "wrong-value", message, "A row's key never changes: leave it out.")
+            elif "columns" not in broken:
+                yield from _in_contract(spec, column, path, f"`{option}`")
+    if write.sequence_by is not None and "columns" not in broken:
+        yield from _in_contract(spec, write.sequence_by, ("write", "sequence_by"), "`sequence_by`")
+    if write.delete_when is not None:
+        yield from _delete_problems(write.delete_when)
+    by_source = write.when_not_matched_by_source
+    if by_source not in (None, "keep") and spec.ingest is not None:
+        message = "`when_not_matched_by_source` would take the rows of all earlier files for gone"
+        hint = "An ingest reads new files only. Take them in first, and merge from a query over that table."
+        yield Problem(("write", "when_not_matched_by_source"), "wrong-key", message, hint, at_key=True)
+
+
+def _delete_problems(predicate: str) -> Iterator[Problem]:
+    try:
+        read_predicate(predicate)
+    except SqlError as exc:
+        message = exc.message.replace("the rule", "`delete_when`")
+        yield Problem(("write", "delete_when"), "rule", message, exc.hint, span=(exc.start, exc.end))
 
 
 def _contract_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Problem]:
@@ -232,8 +295,6 @@ def _contract_problems(spec: TableSpec, broken: Collection[str]) -> Iterator[Pro
         type_ = _type_of(spec, column) or ""
         if type_.startswith("map"):
             yield Problem(("unique_key", number), "unique-key", f"`{column}` is a `{type_}`", "maps cannot be compared")
-    if spec.write is not None and spec.write.sequence_by is not None and "columns" not in broken:
-        yield from _in_contract(spec, spec.write.sequence_by, ("write", "sequence_by"), "`sequence_by`")
 
 
 def _or(words: Collection[str]) -> str:

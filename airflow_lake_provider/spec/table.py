@@ -20,6 +20,7 @@ from pydantic import (
     StrictStr,
 )
 
+from airflow_lake_provider.protocol import METADATA_COLUMNS
 from airflow_lake_provider.spec.column_type import read_type
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
 from airflow_lake_provider.spec.values import (
@@ -30,8 +31,7 @@ from airflow_lake_provider.spec.values import (
     read_transform,
 )
 
-FORMATS = ("csv", "json", "parquet")
-LATER_FORMATS = ("orc", "avro")
+FORMATS = ("csv", "json", "parquet", "orc", "avro")
 STRATEGIES = ("append", "merge", "replace")
 LATER_STRATEGIES = ("scd2", "cdc", "replace_interval", "delete_insert")
 
@@ -63,8 +63,6 @@ def _not_blank(value: str) -> str:
 
 
 def _format(value: Any) -> Any:
-    if value in LATER_FORMATS:
-        raise bad("not-supported-yet", f"the format `{value}` is not supported yet", expected_one_of("", FORMATS))
     if value not in FORMATS:
         raise bad("wrong-value", f"`format` is {show(value)}", expected_one_of(str(value), FORMATS))
     return value
@@ -86,6 +84,8 @@ Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Fraction = Annotated[float, BeforeValidator(read_fraction)]
 ScalarText = Annotated[str, BeforeValidator(_scalar_text)]
 Conf = dict[str, Annotated[str | None, BeforeValidator(_optional_text)]]
+Options = dict[str, Any]
+Columns = Annotated[list[Identifier], BeforeValidator(listed), Field(min_length=1)]
 Count = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 
@@ -96,12 +96,32 @@ class Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _metadata_columns(value: Any) -> Any:
+    if isinstance(value, bool):
+        return list(METADATA_COLUMNS) if value else []
+    names = listed(value)
+    if not isinstance(names, list):
+        hint = "expected `true`, `false`, or a list of them"
+        raise bad("wrong-type", f"`metadata_columns` is {show(value)}", hint)
+    for name in names:
+        if name not in METADATA_COLUMNS:
+            raise bad(
+                "wrong-value", f"{show(name)} is no metadata column", expected_one_of(str(name), METADATA_COLUMNS)
+            )
+    return [name for name in METADATA_COLUMNS if name in names]
+
+
 class IngestSpec(Keys):
     """Files to take in."""
 
     files: Annotated[list[FilledText], BeforeValidator(listed), Field(min_length=1)]
     format: Annotated[str, BeforeValidator(_format)] | None = None
     options: dict[str, ScalarText] = {}
+    recursive: StrictBool = False
+    on_empty: Literal["succeed", "skip", "fail"] = "succeed"
+    on_replaced: Literal["replace", "append", "fail"] = "replace"
+    metadata_columns: Annotated[list[str], BeforeValidator(_metadata_columns)] = list(METADATA_COLUMNS)
+    files_per_run: Positive | None = None
 
 
 def _column(value: Any) -> Any:
@@ -144,11 +164,31 @@ def _write(value: Any) -> Any:
     return value
 
 
+def _by_source(value: Any) -> Any:
+    words = ("keep", "delete")
+    if isinstance(value, dict):
+        if list(value) != ["soft_delete"]:
+            hint = "expected `keep`, `delete`, or `{soft_delete: column}`"
+            raise bad("wrong-value", "`when_not_matched_by_source` is a mapping of other keys", hint)
+        return {"soft_delete": read_identifier(value["soft_delete"])}
+    if value not in words:
+        hint = "expected `keep`, `delete`, or `{soft_delete: column}`"
+        raise bad("wrong-value", f"`when_not_matched_by_source` is {show(value)}", hint)
+    return value
+
+
 class WriteSpec(Keys):
     """How the batch meets the table."""
 
     strategy: Annotated[Literal["append", "merge", "replace"], BeforeValidator(_strategy)]
     sequence_by: Identifier | None = None
+    mode: Literal["auto", "copy_on_write", "merge_on_read"] | None = None
+    update_columns: Columns | None = None
+    exclude_columns: Columns | None = None
+    delete_when: FilledText | None = None
+    when_matched: Literal["update", "keep"] | None = None
+    when_not_matched: Literal["insert", "ignore"] | None = None
+    when_not_matched_by_source: Annotated[str | dict[str, str], BeforeValidator(_by_source)] | None = None
 
 
 def _quarantine(value: Any) -> Any:
@@ -171,6 +211,21 @@ class QuarantineSpec(Keys):
     enabled: StrictBool = True
     table: Annotated[str, BeforeValidator(_quarantine_table)] | None = None
     max: Fraction | None = None
+
+
+_SCHEMA_CHANGES = ("fail", "ignore", "append_new_columns", "sync_all_columns")
+
+
+def _on_schema_change(value: Any) -> Any:
+    if value in _SCHEMA_CHANGES[1:]:
+        message = f"`on_schema_change: {value}` is not supported yet"
+        raise bad(
+            "not-supported-yet", message, "expected `fail`: a schema that differs from the contract fails the run"
+        )
+    if value != "fail":
+        hint = expected_one_of(str(value), _SCHEMA_CHANGES)
+        raise bad("wrong-value", f"`on_schema_change` is {show(value)}", hint)
+    return value
 
 
 class TaskKeys(Keys):
@@ -211,17 +266,26 @@ class DefaultKeys(TaskKeys):
     description: Text | None = None
     tags: Annotated[list[FilledText], BeforeValidator(listed)] | None = None
     columns: dict[str, Annotated[ColumnSpec, BeforeValidator(_column)]] | None = None
-    unique_key: Annotated[list[Identifier], BeforeValidator(listed), Field(min_length=1)] | None = None
+    unique_key: Columns | None = None
     partition_by: Annotated[list[Annotated[str, BeforeValidator(read_transform)]], BeforeValidator(listed)] | None = (
         None
     )
     write: Annotated[WriteSpec, BeforeValidator(_write)] | None = None
     checks: list[Any] | None = None
     quarantine: Annotated[QuarantineSpec, BeforeValidator(_quarantine)] | None = None
-    properties: dict[str, ScalarText] | None = None
+    on_schema_change: Annotated[str, BeforeValidator(_on_schema_change)] | None = None
+    properties: Conf | None = None
     depends_on: Annotated[list[TableName], BeforeValidator(listed)] | None = None
     engine: FilledText | None = None
+    resource_profile: FilledText | None = None
     spark_conf: Conf | None = None
+    engine_options: Options | None = None
+
+
+class LayerKeys(DefaultKeys):
+    """One layer: table keys for all of its tables, over those of the layer that it is like."""
+
+    like: Identifier | None = None
 
 
 class TableSpec(DefaultKeys):
@@ -230,18 +294,14 @@ class TableSpec(DefaultKeys):
     ingest: IngestSpec | None = None
     sql: FilledText | None = None
     sql_file: FilledText | None = None
+    python: FilledText | None = None
 
 
-TABLE_LATER = {
-    "python": "use `sql`, `sql_file` or `ingest`",
-    "incremental": "use an interval template in the query, or `write: merge`",
-    "on_schema_change": "a schema that differs from the contract fails the run",
-    "resource_profile": "set `spark_conf`",
-    "engine_options": "set `spark_conf`",
-}
+SOURCES = ("ingest", "sql", "sql_file", "python")
+"""Where a table's rows come from: exactly one."""
+
+TABLE_LATER = {"incremental": "use an interval template in the query, or `write: merge`"}
 WRITE_LATER = (
-    "mode", "update_columns", "exclude_columns", "delete_when", "when_matched", "when_not_matched",
-    "when_not_matched_by_source", "track_columns", "ignore_columns", "valid_from", "valid_to", "is_current",
-    "hard_deletes", "deletes", "truncates", "format", "stored_as", "ignore_null_updates", "interval_column",
+    "track_columns", "ignore_columns", "valid_from", "valid_to", "is_current", "hard_deletes", "deletes", "truncates",
+    "format", "stored_as", "ignore_null_updates", "interval_column",
 )  # fmt: skip
-INGEST_LATER = ("recursive", "on_empty", "on_replaced", "metadata_columns", "files_per_run")

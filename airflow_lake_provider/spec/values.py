@@ -20,17 +20,9 @@ ERROR_DAG = "lake_spec_errors"
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,250}")
-_DURATION = re.compile(r"(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
+DURATION = re.compile(r"(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
 _TRANSFORM = re.compile(r"(\w+)\s*\(\s*(?:([^,()\s]*)\s*,\s*)?([^,()\s]*)\s*\)")
 
-PRESETS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@quarterly": "0 0 1 */3 *",
-    "@yearly": "0 0 1 1 *",
-}
 TRANSFORMS = ("year", "month", "day", "hour", "bucket", "truncate")
 
 
@@ -100,7 +92,7 @@ def read_duration(value: Any) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         hint = "expected a number and a unit: `30s`, `5m`, `1h30m`, `1d`"
         if isinstance(value, int) and not isinstance(value, bool):
@@ -114,52 +106,6 @@ def read_duration(value: Any) -> timedelta:
     if not duration:
         raise bad("duration", f"{show(value)} is no time at all", "expected more than zero")
     return duration
-
-
-def read_schedule(value: Any) -> str | timedelta | None:
-    """Read a pipeline's schedule: a cron of five or six fields (presets become one), a duration, or nothing."""
-    if value is None or isinstance(value, timedelta):
-        return value
-    if isinstance(value, dict):
-        raise bad(
-            "not-supported-yet",
-            "schedules by assets are not supported yet",
-            "expected a cron, a preset such as `@daily`, a duration such as `6h`, or `null`",
-        )
-    if not isinstance(value, str):
-        raise bad("schedule", f"{show(value)} is not a schedule", 'expected `"@daily"`, a cron, `6h`, or `null`')
-    if value in ("@once", "@continuous"):
-        raise bad(
-            "not-supported-yet", f"the preset `{value}` is not supported yet", "leave `schedule` out, or use a cron"
-        )
-    if value.startswith("@"):
-        known = {**PRESETS, "@midnight": PRESETS["@daily"], "@annually": PRESETS["@yearly"]}
-        if value not in known:
-            raise bad("schedule", f"`{value}` is not a preset", expected_one_of(value, PRESETS))
-        return known[value]
-    if _DURATION.fullmatch(value):
-        return read_duration(value)
-    return _read_cron(value)
-
-
-def _read_cron(value: str) -> str:
-    from croniter import CroniterError, croniter
-
-    fields = value.split()
-    if len(fields) not in (5, 6):
-        raise bad(
-            "schedule",
-            f"{show(value)} is not a schedule",
-            "expected a cron of five or six fields (`0 6 * * *`), a preset such as `@daily`, a duration such as `6h`, "
-            "or `null`",
-        )
-    try:
-        croniter(value, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
-    except (CroniterError, ValueError, KeyError) as exc:
-        raise bad(
-            "schedule", f"{show(value)} is not a cron: {exc}", "expected five or six fields, such as `0 6 * * *`"
-        ) from exc
-    return " ".join(fields)
 
 
 def read_timezone(value: Any) -> str:
@@ -252,6 +198,17 @@ def partition_column(transform: str) -> str:
     ('id', 'day')
     """
     return transform.rpartition("(")[2].rstrip(")").rpartition(", ")[2]
+
+
+def read_memory(value: Any) -> str:
+    """Check a size of memory as Spark writes it.
+
+    >>> read_memory("512m")
+    '512m'
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,8}[kmgtKMGT]b?", value):
+        raise bad("wrong-value", f"{show(value)} is not a size of memory", "expected such as `512m` or `4g`")
+    return value
 
 
 def read_fraction(value: Any) -> float:

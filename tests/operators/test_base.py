@@ -143,7 +143,7 @@ def test_each_error_has_its_airflow_exception(error: LakeError, kind: type[Excep
 
 @pytest.mark.parametrize(
     "argument",
-    [{"deferrable": True}, {"resource_profile": "small"}],
+    [{"deferrable": True}],
     ids=lambda a: [*a][0],
 )
 @pytest.mark.parametrize("operator", [LakeTransformOperator, LakeQualityCheckOperator])

@@ -82,7 +82,7 @@ def test_each_key_of_a_table_is_an_argument_of_the_same_name() -> None:
     """``tags`` and Airflow's own arguments belong to the task; the rest must reach the operators."""
     keys = set(TableSpec.model_fields) - {"tags", "ingest"} - set(TASK_ARGUMENTS)
     ingest = set(IngestSpec.model_fields)
-    assert keys - {"sql", "sql_file"} | ingest <= set(arguments(LakeIngestOperator))
+    assert keys - {"sql", "sql_file", "python"} | ingest <= set(arguments(LakeIngestOperator))
     assert keys <= set(arguments(LakeTransformOperator))
 
 

@@ -224,8 +224,8 @@ def test_only_what_decides_the_content_makes_the_hash(environment: Environment) 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown setting": ({**QUERY, "unique_keys": ["a"]}, r"unique_keys: unknown key .* did you mean `unique_key`\?"),
     "a setting of later": (
-        {**QUERY, "resource_profile": "small"},
-        "resource_profile: `resource_profile` is not supported yet",
+        {**QUERY, "incremental": "bronze.a"},
+        "incremental: `incremental` is not supported yet",
     ),
     "a wrong type": (
         {**INGEST, "columns": {"a": "bigit"}},

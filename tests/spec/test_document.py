@@ -111,14 +111,6 @@ def same(raw: str, word: str) -> bool:
     return word in readings
 
 
-def test_an_escaped_variable_keeps_the_places_behind_it() -> None:
-    text = "k: 'a $${b} c'"
-    node = read(text).entries["k"][1]
-    assert node.value == "a ${b} c"
-    start, end = node.span(7, 8)
-    assert text[start:end] == "c"
-
-
 WRONG = {
     "a tag": ("a: !!python/name:os.system x", ["yaml-tag"]),
     "a custom tag": ("a: !env X", ["yaml-tag"]),

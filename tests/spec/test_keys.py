@@ -10,6 +10,7 @@ import yaml
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec import TASK_ARGUMENTS, Diagnostic, PipelineKeys, PipelineSpec, TableSpec, load_spec
+from airflow_lake_provider.spec.table import WriteSpec
 
 
 def load(folder: Path, plain: Any) -> PipelineSpec:
@@ -33,32 +34,19 @@ def with_pipeline(**keys: Any) -> dict[str, Any]:
     return {**with_table(), **keys}
 
 
-LATER_TABLE_KEYS = {
-    "python": "models:train",
-    "incremental": "bronze.b",
-    "on_schema_change": "ignore",
-    "resource_profile": "small",
-    "engine_options": {},
-}
 LATER_WRITE_OPTIONS = {
-    "update_columns": ["a"], "exclude_columns": ["a"], "delete_when": "x", "when_matched": "keep",
-    "when_not_matched": "ignore", "when_not_matched_by_source": "delete", "mode": "auto", "track_columns": ["a"],
-    "ignore_columns": ["a"], "valid_from": "f", "valid_to": "t", "is_current": "c", "hard_deletes": "close",
-    "deletes": "x", "truncates": "x", "format": "debezium", "stored_as": "scd2", "ignore_null_updates": True,
-    "interval_column": "day",
-}  # fmt: skip
-LATER_INGEST_KEYS = {
-    "recursive": True, "on_empty": "skip", "on_replaced": "append", "metadata_columns": False, "files_per_run": 3,
+    "track_columns": ["a"], "ignore_columns": ["a"], "valid_from": "f", "valid_to": "t", "is_current": "c",
+    "hard_deletes": "close", "deletes": "x", "truncates": "x", "format": "debezium", "stored_as": "scd2",
+    "ignore_null_updates": True, "interval_column": "day",
 }  # fmt: skip
 LATER: dict[str, dict[str, Any]] = {
-    **{f"pipeline {key}": with_pipeline(**{key: {}}) for key in ("variables", "layers", "extends")},
-    **{f"table {key}": with_table(**{key: value}) for key, value in LATER_TABLE_KEYS.items()},
-    **{f"defaults {key}": with_pipeline(defaults={key: {}}) for key in ("incremental", "resource_profile")},
+    "table incremental": with_table(incremental="bronze.b"),
+    "defaults incremental": with_pipeline(defaults={"incremental": {}}),
+    "layer incremental": with_pipeline(layers={"raw": {"incremental": {}}}),
     **{
         f"write {key}": with_table(unique_key="a", write={"strategy": "merge", key: value})
         for key, value in LATER_WRITE_OPTIONS.items()
     },
-    **{f"ingest {key}": with_table(ingest={"files": "a.csv", key: value}) for key, value in LATER_INGEST_KEYS.items()},
 }
 
 
@@ -70,16 +58,12 @@ def test_a_key_to_come_is_refused_by_its_name(tmp_path: Path, name: str) -> None
 
 LATER_VALUES: dict[str, tuple[dict[str, Any], str]] = {
     **{name: (with_table(write=name), name) for name in ("scd2", "cdc", "replace_interval", "delete_insert")},
-    **{name: (with_table(ingest={"files": "a", "format": name}), name) for name in ("orc", "avro")},
-    **{f"*.{name}": (with_table(ingest={"files": f"*.{name}"}), name) for name in ("orc", "avro")},
-    **{name: (with_pipeline(schedule={name: []}), "assets") for name in ("assets", "any", "all")},
-    **{name: (with_pipeline(schedule=name), name) for name in ("@once", "@continuous")},
+    **{
+        name: (with_table(on_schema_change=name), name) for name in ("ignore", "append_new_columns", "sync_all_columns")
+    },
     "scope": (with_table(checks=[{"row_count > 0": {"scope": "batch"}}]), "scope"),
     "on_fail": (with_table(checks=[{"row_count > 0": {"on_fail": "quarantine"}}]), "on_fail: quarantine"),
     "on_error": (with_table(checks=[{"row_count > 0": {"on_error": "quarantine"}}]), "on_error: quarantine"),
-    "a variable": (with_table(description="${name}"), "${name}"),
-    "a variable of the environment": (with_table(ingest={"files": "${env.BUCKET:-x}/a.csv"}), "${env.BUCKET:-x}"),
-    "a variable that nothing closes": (with_pipeline(doc="a ${name"), "${name"),
 }
 
 
@@ -127,7 +111,7 @@ def test_a_pipeline_key_of_a_wrong_type_is_located(tmp_path: Path, key: str) -> 
 
 @pytest.mark.parametrize("key", TableSpec.model_fields)
 def test_a_table_key_of_a_wrong_type_is_located(tmp_path: Path, key: str) -> None:
-    wrong = {"deep": [{"x": 1}]} if key != "columns" else "int"
+    wrong: Any = {"columns": "int", "engine_options": "none"}.get(key, {"deep": [{"x": 1}]})
     errors = refusals(tmp_path, with_table(**{key: wrong}))
     assert errors
     assert all(len(message) < 200 for _, message, _ in errors)
@@ -139,7 +123,8 @@ def test_an_empty_table_key_is_as_if_it_were_not_there(tmp_path: Path, key: str)
     if key == "ingest":
         plain["tables"]["bronze.a"]["sql"] = "SELECT '{{ data_interval_start }}' AS at"
     table = load(tmp_path, plain).tables["bronze.a"]
-    assert getattr(table, key) is None
+    # What the layer does is filled in.
+    assert getattr(table, key) == (WriteSpec(strategy="append") if key == "write" else None)
 
 
 def test_the_arguments_of_airflow_are_those_of_the_language() -> None:

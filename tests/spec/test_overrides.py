@@ -58,7 +58,7 @@ def test_overrides_are_put_in_before_anything_is_checked(spec: Path) -> None:
         ("tables.bronze.flights.ingest.files.7=c.csv", "override", 36),
         ("pipeline.name=x", "override", 10),
         ("description=[1", "yaml-syntax", 15),
-        ("description=${x}", "not-supported-yet", 13),
+        ("description=${x}", "unknown-variable", 15),
     ],
 )
 def test_wrong_overrides_are_located_in_the_argument(spec: Path, override: str, code: str, column: int) -> None:

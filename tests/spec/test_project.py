@@ -170,10 +170,6 @@ def test_an_unknown_environment_is_named_with_where_it_comes_from(
 WRONG = {
     "an unknown key": ("default_enviroment: x", [("unknown-key", 1, 1)]),
     "an unknown environment": ("default_environment: prd\nenvironments: {prod: {}}", [("unknown-environment", 1, 22)]),
-    "keys of later": (
-        "resource_profiles: {}\nlayers: {}\nenvironments:\n  local: {namespace_prefix: x, variables: {}, env: []}\n",
-        [("not-supported-yet", line, column) for line, column in ((1, 1), (2, 1), (4, 11), (4, 32), (4, 47))],
-    ),
     "a catalog of later": ("environments: {prod: {catalog: {type: glue}}}", [("not-supported-yet", 1, 39)]),
     "an unknown catalog": ("environments: {prod: {catalog: {type: sqlit}}}", [("wrong-value", 1, 39)]),
     "a catalog without a warehouse": ("environments: {prod: {catalog: {type: hadoop}}}", [("missing-key", 1, 23)]),
@@ -182,7 +178,7 @@ WRONG = {
     "an unknown engine": ("environments: {e: {engines: {default: {type: loca}}}}", [("wrong-value", 1, 46)]),
     "a wrong default": ("defaults: {retries: many, sql: SELECT 1}", [("wrong-type", 1, 21), ("unknown-key", 1, 27)]),
     "a list": ("- a", [("wrong-type", 1, 1)]),
-    "a variable": ("environments: {local: {base_path: '${HOME}'}}", [("not-supported-yet", 1, 36)]),
+    "a variable": ("environments: {local: {base_path: '${HOME}'}}", [("unknown-variable", 1, 38)]),
     "no environments": ("environments: 3", [("wrong-type", 1, 15)]),
 }
 

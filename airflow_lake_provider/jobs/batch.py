@@ -11,6 +11,8 @@ from airflow_lake_provider.protocol import METADATA_COLUMNS
 
 REASONS = "_lake_reasons"
 RAW = "_lake_raw"
+DELETES = "_lake_deletes"
+"""Whether ``delete_when`` holds for a row; there only where the write has one, and never NULL."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Batch:
     """The rows of one run, read once: every later step works on what is materialised here.
 
     A source that is read twice (as a MERGE does) and changes in between loses or doubles rows: Iceberg issue 11765.
-    ``good`` has the table's columns, ``rejected`` also :data:`REASONS` and :data:`RAW`.
+    ``good`` has the table's columns and maybe :data:`DELETES`, ``rejected`` also :data:`REASONS` and :data:`RAW`.
     """
 
     good: Any
@@ -30,7 +32,12 @@ class Batch:
     @property
     def columns(self) -> Tuple[str, ...]:
         """The data columns and the metadata columns, in the table's order."""
-        return tuple(self.good.columns)
+        return tuple(self.good.drop(DELETES).columns)
+
+    @property
+    def schema(self) -> Any:
+        """The Spark ``StructType`` of :attr:`columns`."""
+        return self.good.drop(DELETES).schema
 
 
 def materialise(judged: Any) -> Batch:

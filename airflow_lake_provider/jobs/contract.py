@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.batch import DELETES, RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats, cast, parse_type, shown
 from airflow_lake_provider.jobs.errors import ContractError
 from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
@@ -25,7 +25,8 @@ class Judged:
 
     ``df``: the contract's columns in its order with its types (without one: the batch's own), the metadata columns
     that are there, then ``_lake_reasons`` (``array<string>``, empty for a good row) and ``_lake_raw`` (``string``: a
-    rejected row as JSON, or the text that did not parse; NULL for a good one).
+    rejected row as JSON, or the text that did not parse; NULL for a good one), and ``_lake_deletes`` (``boolean``)
+    where there is a ``delete_when``.
     ``left_out`` are further columns of the source, ``missing`` nullable ones of the contract that it lacks.
     """
 
@@ -48,6 +49,7 @@ def apply_contract(
     columns: Optional[Sequence[Column]],
     unique_key: Sequence[str] = (),
     sequence_by: Optional[str] = None,
+    delete_when: Optional[str] = None,
     formats: Optional[Formats] = None,
     absent: Optional[Mapping[str, str]] = None,
     left_out: Sequence[str] = (),
@@ -59,13 +61,15 @@ def apply_contract(
     :param batch_df: the batch; metadata columns, ``_lake_reasons`` and ``_lake_raw`` in it are kept.
     :param columns: the contract; ``None`` takes the batch's own columns and types.
     :param sequence_by: only seen to be there.
+    :param delete_when: a predicate over the contract's columns, as it types them, and further columns of the batch. Of
+        a row that only deletes, no more than key and sequence need to fit.
     :param formats: how the source writes dates and times as text.
     :param absent: columns of the contract that some file lacks, each with such a file.
     :param left_out: further columns of the source that the reader has already left out.
     :param origin: ``file`` or ``query``; a query must give every column.
     :param table: for the errors.
     :raises ContractError: a column is missing, is there twice, or is of a type that no value of which could fit; a
-        rule cannot be understood; ``unique_key`` or ``sequence_by`` names no column.
+        rule or ``delete_when`` cannot be understood; ``unique_key`` or ``sequence_by`` names no column.
     """
     source, metadata = _columns_of(batch_df, columns, table)
     if columns is None:
@@ -78,7 +82,9 @@ def apply_contract(
     _require_names([*unique_key, *([sequence_by] if sequence_by else [])], wanted | set(metadata), columns, table)
 
     stage, misfits = _cast_stage(batch_df, columns, targets, source, metadata, formats or Formats(), table)
-    reasons = _reasons(stage, columns, misfits, {name.lower() for name in unique_key}, table)
+    if delete_when is not None:
+        stage = _told_deletes(stage, delete_when, source, columns, metadata, table)
+    reasons = _reasons(stage, columns, misfits, {name.lower() for name in unique_key}, sequence_by, table)
     kept = [*(column.name for column in columns), *metadata.values()]
     further = [there.name for name, there in source.items() if name not in wanted]
     return Judged(
@@ -197,53 +203,90 @@ def _article(kind: str) -> str:
     return ("an " if kind[:1].lower() in "aeiou" else "a ") + kind
 
 
+def _told_deletes(
+    stage: Any,
+    delete_when: str,
+    source: Mapping[str, _Source],
+    columns: Sequence[Column],
+    metadata: Mapping[str, str],
+    table: str,
+) -> Any:
+    """Add whether ``delete_when`` holds: over the typed columns, and what else the batch gives under its own name."""
+    from pyspark.sql import functions as F
+
+    declared = {column.name.lower() for column in columns}
+    further = {there.name: f"{_INTERNAL}in_{n}" for n, (key, there) in enumerate(source.items()) if key not in declared}
+    seen = stage.select("*", *(F.col(internal).alias(name) for name, internal in further.items()))
+    there = [*(column.name for column in columns), *further, *metadata.values()]
+    holds = _predicates(seen, {"delete_when": delete_when}, there, table)["delete_when"]
+    return seen.select(*stage.columns, F.coalesce(holds, F.lit(False)).alias(DELETES))
+
+
 def _reasons(
-    stage: Any, columns: Sequence[Column], misfits: Mapping[str, _Misfit], keys: "set[str]", table: str
+    stage: Any,
+    columns: Sequence[Column],
+    misfits: Mapping[str, _Misfit],
+    keys: "set[str]",
+    sequence_by: Optional[str],
+    table: str,
 ) -> List[Tuple[Any, Any]]:
     """Return what a row can have wrong: each a condition and the reason."""
     from pyspark.sql import functions as F
 
-    rules = _rules(stage, columns, table)
+    ruled = {f"the rule of {column.name}": column.rule for column in columns if column.rule}
+    rules = _predicates(stage, ruled, [column.name for column in columns], table)
     reasons: List[Tuple[Any, Any]] = []
+    some_delete = DELETES in stage.columns
+    always = {*keys, sequence_by.lower()} if sequence_by else keys
+
+    def add(column: Column, bad: Any, reason: Any) -> None:
+        # A row that deletes brings nothing but its key: sources leave the rest NULL.
+        spared = some_delete and column.name.lower() not in always
+        reasons.append((bad & ~F.col(DELETES) if spared else bad, reason))
+
     for column in columns:
         is_null = F.col(quoted_column(column.name)).isNull()
         if column.name in misfits:
             bad, reason = (F.expr(text) for text in misfits[column.name])
-            reasons.append((bad, reason))
+            add(column, bad, reason)
             is_null = is_null & ~F.coalesce(bad, F.lit(False))
         if not column.nullable:
-            reasons.append((is_null, F.lit(f"{column.name} is NULL")))
+            add(column, is_null, F.lit(f"{column.name} is NULL"))
         elif column.name.lower() in keys:
-            reasons.append((is_null, F.lit(f"{column.name} is NULL, which a unique_key must not be")))
-        if column.name in rules:
-            text = f"rule of {column.name} failed: {' '.join((column.rule or '').split())}"
-            reasons.append((~rules[column.name], F.lit(text)))
+            add(column, is_null, F.lit(f"{column.name} is NULL, which a unique_key must not be"))
+        if column.rule:
+            text = f"rule of {column.name} failed: {' '.join(column.rule.split())}"
+            add(column, ~rules[f"the rule of {column.name}"], F.lit(text))
     return reasons
 
 
-def _rules(stage: Any, columns: Sequence[Column], table: str) -> Dict[str, Any]:
-    """Return the predicates by their column's name, each seen to be one over a single row."""
+def _predicates(stage: Any, texts: Mapping[str, str], there: Sequence[str], table: str) -> Dict[str, Any]:
+    """Return predicates by what they are, each seen to be one over a single row. ``there``: what users may name."""
     from pyspark.errors import AnalysisException, ParseException
     from pyspark.sql import functions as F
 
-    ruled = [column for column in columns if column.rule]
     try:
-        rules = {column.name: F.expr(column.rule or "") for column in ruled}
+        predicates = {what: F.expr(text) for what, text in texts.items()}
         # Beside another column an aggregate is refused, which would judge the batch and not the row.
-        judged = stage.select(f"{_INTERNAL}text", *(rule.alias(f"r{n}") for n, rule in enumerate(rules.values())))
+        judged = stage.select(f"{_INTERNAL}text", *(each.alias(f"r{n}") for n, each in enumerate(predicates.values())))
         kinds = [field.dataType.simpleString() for field in judged.schema.fields[1:]]
     except (AnalysisException, ParseException) as exc:
-        if len(ruled) > 1:
-            for column in ruled:
-                _rules(stage, [column], table)
-        detail = re.sub(r"\s+", " ", str(exc).split(";")[0].split("== SQL")[0]).strip()
-        text = " ".join((ruled[0].rule or "").split())
-        raise ContractError(f"{table}: the rule of {ruled[0].name} cannot be understood: {text}: {detail}") from exc
-    for column, kind in zip(ruled, kinds):
+        if len(texts) > 1:
+            for what, text in texts.items():
+                _predicates(stage, {what: text}, there, table)
+        what, text = next((what, " ".join(text.split())) for what, text in texts.items())
+        raise ContractError(f"{table}: {what} cannot be understood: {text}: {_why_not(exc, there)}") from exc
+    for (what, text), kind in zip(texts.items(), kinds):
         if kind != "boolean":
-            text = " ".join((column.rule or "").split())
-            raise ContractError(f"{table}: the rule of {column.name} gives a {kind}, not a boolean: {text}")
-    return rules
+            raise ContractError(f"{table}: {what} gives a {kind}, not a boolean: {' '.join(text.split())}")
+    return predicates
+
+
+def _why_not(error: Any, there: Sequence[str]) -> str:
+    """Return Spark's reason in a sentence; of a column that is not there, what there is (Spark would name our own)."""
+    if str(error.getErrorClass()).startswith("UNRESOLVED_COLUMN"):
+        return f"there is no column {error.getMessageParameters()['objectName']}; there are: {', '.join(there)}"
+    return re.sub(r"\s+", " ", str(error).split(";")[0].split("== SQL")[0]).strip()
 
 
 def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], source: Sequence[_Source]) -> Any:
@@ -259,9 +302,11 @@ def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], 
         found = F.when(some, texts).otherwise(found)
     names = [quoted_column(name) for name in kept]
     originals = [f"{_INTERNAL}in_{n}" for n in range(len(source))]
+    told = [DELETES] if DELETES in stage.columns else []
     judged = stage.select(
         *names,
         *originals,
+        *told,
         f"{_INTERNAL}text",
         F.when(read, F.col(f"{_INTERNAL}read")).otherwise(found).alias(REASONS),
     )
@@ -270,4 +315,4 @@ def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], 
         fields = [F.col(f"{_INTERNAL}in_{n}").alias(there.name) for n, there in enumerate(source)]
         row = F.to_json(F.struct(*fields), {"ignoreNullFields": "false"})
     raw = F.when(F.size(REASONS) > 0, F.coalesce(F.col(f"{_INTERNAL}text"), row))
-    return judged.select(*names, REASONS, raw.alias(RAW))
+    return judged.select(*names, *told, REASONS, raw.alias(RAW))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
@@ -14,6 +14,7 @@ from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.iceberg import IcebergTable
 from airflow_lake_provider.jobs.ledger import Ledger
 from airflow_lake_provider.jobs.python_function import call_function
+from airflow_lake_provider.jobs.soft_delete import columns_without, require_own, with_flag
 from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
 from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
 from airflow_lake_provider.jobs.sources.read import read_files
@@ -116,15 +117,21 @@ def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *,
 
 
 def _judged(request: TableRequest, write: WriteStep, rows: Any, *, origin: str, **more: Any) -> Judged:
-    return apply_contract(
+    flag, columns = write.soft_delete, request.columns
+    if flag is not None:
+        require_own(flag, rows.columns, columns, table=request.table)
+        columns = columns_without(flag, columns)
+    judged = apply_contract(
         rows,
-        columns=request.columns,
+        columns=columns,
         unique_key=write.unique_key,
         sequence_by=write.sequence_by,
+        delete_when=write.delete_when,
         origin=origin,
         table=request.table,
         **more,
     )
+    return judged if flag is None else replace(judged, df=with_flag(judged.df, flag, request.columns))
 
 
 def _no_rows(spark: Any, request: TableRequest, source: IngestStep) -> Optional[Any]:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs import quarantine
-from airflow_lake_provider.jobs.batch import Batch, deduplicate, materialise
+from airflow_lake_provider.jobs.batch import DELETES, RAW, REASONS, Batch, deduplicate, materialise
 from airflow_lake_provider.jobs.errors import PublishConflict, QuarantineLimitExceeded, StepError
 from airflow_lake_provider.jobs.faults import reached
 from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, stamped
@@ -22,8 +22,8 @@ from airflow_lake_provider.jobs.ledger import POINTER, Ledger, Publication, ledg
 from airflow_lake_provider.jobs.progress import say
 from airflow_lake_provider.jobs.quality import run_checks, verdict
 from airflow_lake_provider.jobs.tables import ensure_table, literal
-from airflow_lake_provider.jobs.write import STRATEGIES, WritePlan, plan_replace
-from airflow_lake_provider.jobs.write.merge import sequence_of
+from airflow_lake_provider.jobs.write import REBUILDS, STRATEGIES, WritePlan
+from airflow_lake_provider.jobs.write.options import check_columns, check_options, sequence_of
 from airflow_lake_provider.protocol import (
     CheckResult,
     CheckStep,
@@ -98,6 +98,7 @@ class TableRun:
 
     def run(self) -> TableReport:
         """Run this attempt."""
+        check_options(self._request, self._write)
         table = self._find()
         self._recover(table)
         delivered = self._published_earlier(table)
@@ -114,6 +115,8 @@ class TableRun:
         judged = judge(self._spark, self._job, self._request, inputs, now=datetime.now(timezone.utc))
         if judged is None:
             return self._nothing_to_read(table, inputs)
+        written = [name for name in judged.df.columns if name not in (DELETES, RAW, REASONS)]
+        check_columns(self._write, written, table=self._request.table)
         batch = materialise(judged.df)
         reached("judged", self._request.table)
         self._check_rejected(batch)
@@ -226,7 +229,7 @@ class TableRun:
         return deduplicate(batch, unique_key=self._write.unique_key, sequence_by=sequence, table=self._request.table)
 
     def _table_for(self, batch: Batch) -> IcebergTable:
-        return ensure_table(self._spark, self._request, batch.good.schema, catalog=self._job.catalog)
+        return ensure_table(self._spark, self._request, batch.schema, catalog=self._job.catalog)
 
     def _write_and_publish(
         self, table: IcebergTable, ledger: Ledger, inputs: Inputs, batch: Batch, *, base: Optional[int]
@@ -234,8 +237,9 @@ class TableRun:
         if table.create_branch(self._branch) != base:
             raise PublishConflict(f"{self._request.table} was published by another run meanwhile")
         reached("branch-created", self._request.table)
-        planner = plan_replace if self._request.full_refresh else STRATEGIES[self._write.strategy]
-        plan = planner(self._spark, batch, self._write, table.branch(self._branch))
+        planners = REBUILDS if self._request.full_refresh else STRATEGIES
+        plan = planners[self._write.strategy](self._spark, batch, self._write, table.branch(self._branch))
+        self._warnings += plan.warnings
         removes = self._removes(inputs)
         rows = _rows(batch, plan, self._request.table)
         changes = plan.changes or removes

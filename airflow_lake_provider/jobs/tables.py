@@ -8,7 +8,7 @@ from airflow_lake_provider.jobs.errors import ContractError, SchemaChanged
 from airflow_lake_provider.jobs.iceberg import IcebergTable, quoted
 from airflow_lake_provider.jobs.ledger import SINCE
 from airflow_lake_provider.jobs.progress import say
-from airflow_lake_provider.protocol import METADATA_COLUMNS, Catalog, Column, TableRequest
+from airflow_lake_provider.protocol import METADATA_COLUMNS, Catalog, Column, TableRequest, WriteStep
 
 # `write.wap.enabled` lets the checks read the audit branch under the table's own name. The retry counts are Iceberg's
 # own loop around each commit: its default of 4 is short for many writers on one embedded catalog.
@@ -17,6 +17,12 @@ _PROPERTIES = {
     "commit.retry.num-retries": "30",
     "commit.retry.min-wait-ms": "50",
 }
+
+ROW_LEVEL_MODES = {"copy_on_write": "copy-on-write", "merge_on_read": "merge-on-read"}
+"""``mode`` of a write in Iceberg's words; ``auto`` leaves the table's properties as they are."""
+
+# Iceberg reads the mode of a row-level operation from the table alone: there is no option of a write, nor a conf.
+ROW_LEVEL_PROPERTIES = ("write.delete.mode", "write.merge.mode", "write.update.mode")
 
 # A publish is three commits of metadata: without a limit each leaves a file for ever.
 _AT_CREATION = {
@@ -45,7 +51,7 @@ def ensure_table(spark: Any, request: TableRequest, schema: Any, *, catalog: Cat
     differences = _differences(spark, table, request, schema)
     if differences:
         raise SchemaChanged(_explain(table, differences))
-    properties = {**_PROPERTIES, **_user_properties(request)}
+    properties = {**_PROPERTIES, **_row_level_properties(request), **_user_properties(request)}
     if SINCE not in table.properties:
         properties[SINCE] = str(table.head() or "none")
     table.set_properties(properties)
@@ -72,7 +78,13 @@ def create_table_sql(request: TableRequest, schema: Any, identifier: str) -> str
         parts.append("PARTITIONED BY (" + ", ".join(partition_sql(word) for word in request.partition_by) + ")")
     if request.description:
         parts.append("COMMENT " + literal(request.description))
-    properties = {**_AT_CREATION, **_PROPERTIES, SINCE: "none", **_user_properties(request, comment=False)}
+    properties = {
+        **_AT_CREATION,
+        **_PROPERTIES,
+        **_row_level_properties(request),
+        SINCE: "none",
+        **_user_properties(request, comment=False),
+    }
     parts.append("TBLPROPERTIES (" + ", ".join(f"{literal(k)}={literal(v)}" for k, v in properties.items()) + ")")
     return "\n".join(parts)
 
@@ -148,6 +160,11 @@ def type_sql(data_type: Any) -> str:
 def _user_properties(request: TableRequest, *, comment: bool = True) -> Mapping[str, str]:
     described = {"comment": request.description} if comment and request.description else {}
     return {**described, **request.properties}
+
+
+def _row_level_properties(request: TableRequest) -> Mapping[str, str]:
+    modes = [ROW_LEVEL_MODES[s.mode] for s in request.steps if isinstance(s, WriteStep) and s.mode in ROW_LEVEL_MODES]
+    return {key: mode for mode in modes for key in ROW_LEVEL_PROPERTIES}
 
 
 def _differences(spark: Any, table: IcebergTable, request: TableRequest, schema: Any) -> List[str]:

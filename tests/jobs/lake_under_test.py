@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def day(number: int) -> DataInterval:
 def transform(
     table: str, sql: str, strategy: str = "replace", *, inputs: tuple[str, ...] = (), **more: Any
 ) -> TableRequest:
-    """Return a request for one query's table; ``checks`` are SodaCL texts."""
+    """Return a request for one query's table; ``checks`` are SodaCL texts, options of the write go by their names."""
     return request_of(
         table, TransformStep(sql=sql, inputs=inputs, deterministic=more.pop("deterministic", True)), strategy, **more
     )
@@ -59,9 +60,8 @@ def ingest(table: str, files: str, format: str = "csv", strategy: str = "append"
 
 def request_of(table: str, source: Any, strategy: str, **more: Any) -> TableRequest:
     """Return a request that publishes what a source gives."""
-    write = WriteStep(
-        strategy=strategy, unique_key=more.pop("unique_key", ()), sequence_by=more.pop("sequence_by", None)
-    )
+    options = {field.name: more.pop(field.name) for field in fields(WriteStep) if field.name in more}
+    write = WriteStep(strategy=strategy, **options)
     checks = tuple(check if isinstance(check, Check) else Check(text=check) for check in more.pop("checks", ()))
     steps: list[Any] = [source, write, *([CheckStep(checks=checks)] if checks else []), PublishStep()]
     more.setdefault("quarantine", Quarantine(max_fraction=0.9))

@@ -6,16 +6,25 @@ from typing import Any, Callable, Dict
 
 from airflow_lake_provider.jobs.batch import Batch
 from airflow_lake_provider.jobs.write.append import plan_append
-from airflow_lake_provider.jobs.write.merge import plan_merge
+from airflow_lake_provider.jobs.write.merge import plan_merge, plan_merge_anew
 from airflow_lake_provider.jobs.write.plan import WritePlan
 from airflow_lake_provider.jobs.write.replace import plan_replace
 from airflow_lake_provider.protocol import WriteStep
 
-__all__ = ["STRATEGIES", "WritePlan", "plan_append", "plan_merge", "plan_replace"]
+__all__ = ["REBUILDS", "STRATEGIES", "Planner", "WritePlan"]
 
-STRATEGIES: Dict[str, Callable[[Any, Batch, WriteStep, str], WritePlan]] = {
+Planner = Callable[[Any, Batch, WriteStep, str], WritePlan]
+
+STRATEGIES: Dict[str, Planner] = {
     "append": plan_append,
     "merge": plan_merge,
     "replace": plan_replace,
 }
 """Strategy to planner; a planner takes the session, the batch, the step and the branch's SQL identifier."""
+
+REBUILDS: Dict[str, Planner] = {
+    "append": plan_replace,
+    "merge": plan_merge_anew,
+    "replace": plan_replace,
+}
+"""Strategy to the planner of a full refresh: the table as the batch alone makes it."""

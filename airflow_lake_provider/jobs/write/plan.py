@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Tuple
 
 
 @dataclass(frozen=True)
 class WritePlan:
     """``name`` is how it is written (``nothing`` where no row changes); ``commit`` writes it to the branch.
 
-    The counts are of the batch's rows, see ``airflow_lake_provider.protocol.Rows``.
+    The counts are of the batch's rows, see ``airflow_lake_provider.protocol.Rows``; ``warnings`` go to the report.
     """
 
     name: str
@@ -18,6 +18,7 @@ class WritePlan:
     rows_unchanged: int = 0
     rows_stale: int = 0
     commit: Optional[Callable[[], None]] = None
+    warnings: Tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.exceptions import EngineError
+from airflow_lake_provider.protocol.archive import zip_bytes
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SOURCES = ("__init__.py", "exceptions.py", "protocol/*.py", "jobs/**/*.py")
-# The zip format has no year before 1980; a fixed time makes equal sources give equal bytes.
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -78,13 +75,5 @@ def job_library_sha256() -> str:
 
 def _zip(package: Path) -> bytes:
     """Return the archive of the data plane's modules of ``package``; equal sources give equal bytes."""
-    sources = sorted({path for pattern in _SOURCES for path in package.glob(pattern)})
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sources:
-            name = f"{package.name}/{path.relative_to(package).as_posix()}"
-            entry = zipfile.ZipInfo(name, date_time=_LONG_AGO)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes())
-    return buffer.getvalue()
+    sources = {path for pattern in _SOURCES for path in package.glob(pattern)}
+    return zip_bytes({f"{package.name}/{path.relative_to(package).as_posix()}": path.read_bytes() for path in sources})

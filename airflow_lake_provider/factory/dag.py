@@ -67,6 +67,7 @@ def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
     else:
         task = LakeTransformOperator(**settings, **arguments)
         task.inputs = table.inputs
+        task.folder = table.folder
     return task
 
 

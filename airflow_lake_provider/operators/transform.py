@@ -15,7 +15,7 @@ from airflow_lake_provider.spec import Project
 
 
 class LakeTransformOperator(LakeTableOperator):
-    """Runs one SELECT and publishes its rows.
+    """Runs one SELECT, or one Python function, and publishes its rows.
 
     .. code-block:: python
 
@@ -33,7 +33,8 @@ class LakeTransformOperator(LakeTableOperator):
     :param sql: one SELECT in Spark's dialect; tables are ``layer.name``.
     :param sql_file: a file that holds it; a relative one is looked for in the DAG file's folder (``project_dir`` where
         given), then in the project root. Its text is a template too.
-    :param python: not supported yet.
+    :param python: a function that returns a DataFrame, ``package.module:function`` or ``file.py:function``; looked for
+        as ``sql_file`` is. Its parameters are the tables that it reads: ``bronze__orders`` is ``bronze.orders``.
     """
 
     template_fields: Sequence[str] = (*LakeTableOperator.template_fields, "sql", "sql_file", "python")

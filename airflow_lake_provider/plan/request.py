@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.plan.python_step import python_step, read_function
 from airflow_lake_provider.plan.settings import normal_settings
 from airflow_lake_provider.protocol import (
     Catalog,
@@ -25,16 +26,18 @@ from airflow_lake_provider.protocol import (
 )
 from airflow_lake_provider.spec import Environment, TableSpec
 from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
-from airflow_lake_provider.spec.layers import quarantine_table
+from airflow_lake_provider.spec.layers import LAYERS, default_strategy, layer_of, quarantine_table
 from airflow_lake_provider.spec.lineage import SqlError, TableName, is_deterministic, read_query
 from airflow_lake_provider.spec.namespaces import check_with_prefix, with_prefix
 from airflow_lake_provider.spec.problem import Problem, told
+from airflow_lake_provider.spec.python_source import PythonFunction
 from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
-from airflow_lake_provider.spec.rules import format_of, strategy_of, table_problems
+from airflow_lake_provider.spec.rules import format_of, table_problems
 from airflow_lake_provider.spec.source import read_source
+from airflow_lake_provider.spec.table import WriteSpec
 from airflow_lake_provider.spec.values import read_table_name
 
-_CONTENT = ("ingest", "sql", "columns", "unique_key", "partition_by", "write", "checks", "quarantine")
+_CONTENT = ("ingest", "sql", "python", "columns", "unique_key", "partition_by", "write", "checks", "quarantine")
 """The keys that decide what rows a table holds: they make the fingerprint; a comment or a tag does not."""
 
 
@@ -47,6 +50,7 @@ def table_request(
     upstream: Iterable[str] = (),
     names_interval: bool = False,
     full_refresh: bool = False,
+    folder: Path | None = None,
 ) -> TableRequest:
     """Return what to ask of the data plane for one table.
 
@@ -56,8 +60,14 @@ def table_request(
     :param upstream: tables of the same request that must have succeeded first.
     :param names_interval: the settings were rendered from a template of the run's interval.
     :param full_refresh: rebuild the table.
+    :param folder: where ``python`` is looked for first (the spec's folder); then in the project root.
     :raises SpecError: a setting is wrong; the message names each, as an argument.
     """
+    function: PythonFunction | None = None
+    if isinstance(reference := settings.get("python"), str):
+        root = environment.project_root
+        function = read_function(table, reference, folder=folder or root, root=root)
+        names_interval = names_interval or function.names_interval
     spec = _read(table, settings, environment, names_interval=names_interval)
     if full_refresh and names_interval:
         raise SpecError(
@@ -67,19 +77,24 @@ def table_request(
     catalog = environment.catalog
     checks = tuple(_check(table, check, catalog) for check in spec.checks or ())
     check_inputs = _check_inputs(spec.checks or (), catalog.name) - {table}
-    steps: list[Step] = [
-        _ingest(spec, environment)
-        if spec.ingest is not None
-        else _transform(table, spec, catalog, inputs=inputs, names_interval=names_interval)
-    ]
-    write = spec.write
-    steps.append(
-        WriteStep(
-            strategy=strategy_of(table, spec) or "",
-            unique_key=tuple(spec.unique_key or ()),
-            sequence_by=write.sequence_by if write is not None else None,
-        )
-    )
+    steps: list[Step]
+    if spec.ingest is not None:
+        steps = [_ingest(spec, environment)]
+    elif function is not None:
+        named = {*function.tables, *(spec.depends_on or ())} - {table} if inputs is None else inputs
+        deterministic = _has_deterministic_rules(spec)
+        steps = [
+            python_step(
+                function,
+                job_root=environment.job_root,
+                inputs=named,
+                deterministic=deterministic,
+                names_interval=names_interval,
+            )
+        ]
+    else:
+        steps = [_transform(table, spec, catalog, inputs=inputs, names_interval=names_interval)]
+    steps.append(_write(spec))
     if checks:
         steps.append(CheckStep(checks=checks, inputs=tuple(sorted(check_inputs))))
     steps.append(PublishStep())
@@ -89,7 +104,7 @@ def table_request(
         columns=_columns(spec),
         description=spec.description,
         partition_by=tuple(spec.partition_by or ()),
-        properties=dict(spec.properties or {}),
+        properties={key: value for key, value in (spec.properties or {}).items() if value is not None},
         quarantine=_quarantine(table, spec),
         upstream=tuple(upstream),
         full_refresh=full_refresh,
@@ -122,10 +137,23 @@ def _read(table: str, settings: Mapping[str, Any], environment: Environment, *, 
     if spec is not None and spec.sql_file is not None and spec.sql is None:
         spec = _with_file(spec, environment)
     if spec is not None:
-        problems.extend(table_problems(table, spec, broken=broken, is_of_interval=names_interval))
+        kind = _kind(table, environment)
+        layers = (*LAYERS, *environment.layers)
+        problems.extend(
+            table_problems(table, spec, kind=kind, layers=layers, broken=broken, is_of_interval=names_interval)
+        )
+        strategy = default_strategy(kind, is_ingest=spec.ingest is not None)
+        if spec.write is None and strategy is not None:
+            spec = spec.model_copy(update={"write": WriteSpec.model_validate({"strategy": strategy})})
     if problems or spec is None:
         raise _refused(table, problems)
     return spec
+
+
+def _kind(table: str, environment: Environment) -> str | None:
+    """Return the built-in layer that a table's layer is, or is like by ``lake.yaml``."""
+    layer = layer_of(table).lower()
+    return layer if layer in LAYERS else {name.lower(): kind for name, kind in environment.layers.items()}.get(layer)
 
 
 def _plain(value: Any) -> Any:
@@ -172,6 +200,31 @@ def _ingest(spec: TableSpec, environment: Environment) -> IngestStep:
         files=tuple(environment.data_path(pattern) for pattern in ingest.files),
         format=format_of(ingest) or "",
         options=dict(ingest.options),
+        metadata_columns=tuple(ingest.metadata_columns),
+        recursive=ingest.recursive,
+        on_empty=ingest.on_empty,
+        on_replaced=ingest.on_replaced,
+        files_per_run=ingest.files_per_run,
+    )
+
+
+def _write(spec: TableSpec) -> WriteStep:
+    write = spec.write
+    assert write is not None
+    by_source = write.when_not_matched_by_source or "keep"
+    soft_delete = by_source["soft_delete"] if isinstance(by_source, Mapping) else None
+    return WriteStep(
+        strategy=write.strategy,
+        unique_key=tuple(spec.unique_key or ()),
+        sequence_by=write.sequence_by,
+        mode=write.mode or "auto",
+        update_columns=tuple(write.update_columns or ()),
+        exclude_columns=tuple(write.exclude_columns or ()),
+        delete_when=write.delete_when,
+        when_matched=write.when_matched or "update",
+        when_not_matched=write.when_not_matched or "insert",
+        when_not_matched_by_source="soft_delete" if isinstance(by_source, Mapping) else by_source,
+        soft_delete=soft_delete,
     )
 
 
@@ -188,13 +241,17 @@ def _transform(
     if inputs is None:
         named = {_name(name, catalog.name) for name in query.tables} | set(spec.depends_on or ())
         inputs = sorted(named - {table})
-    rules = [column.rule for column in (spec.columns or {}).values() if column.rule is not None]
     return TransformStep(
         sql=rendered,
         inputs=tuple(inputs),
-        deterministic=query.deterministic and all(is_deterministic(rule) for rule in rules),
+        deterministic=query.deterministic and _has_deterministic_rules(spec),
         names_interval=names_interval,
     )
+
+
+def _has_deterministic_rules(spec: TableSpec) -> bool:
+    columns = (spec.columns or {}).values()
+    return all(is_deterministic(column.rule) for column in columns if column.rule is not None)
 
 
 def _name(name: TableName, catalog: str) -> str:

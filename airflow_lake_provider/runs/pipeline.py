@@ -110,6 +110,7 @@ def _prepare(
         upstream=tuple(name for name in table.upstream if name in among),
         names_interval=names_interval([table.settings.get("sql"), table.settings.get("ingest")]),
         full_refresh=full_refresh,
+        folder=table.folder,
     )
     return _Table(table, request, settings.get("spark_conf") or {})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_lake_provider.engines import InMemoryEngine
 from airflow_lake_provider.operators import LakeTransformOperator
-from airflow_lake_provider.protocol import CheckStep, TransformStep, WriteStep
+from airflow_lake_provider.protocol import CheckStep, PythonStep, TransformStep, WriteStep, open_store
 
 OF_THE_DAY = "SELECT * FROM bronze.orders WHERE day = '{{ data_interval_start | ds }}'"
 
@@ -84,6 +85,60 @@ def test_a_file_outside_of_the_project_is_refused(
     assert engine.requests == []
 
 
+@pytest.mark.parametrize("place", ["dags", "."], ids=["beside the DAG file", "in the project root"])
+def test_a_function_is_read_and_its_code_lies_where_the_job_finds_it(
+    place: str, task_run: Callable[..., Any], engine: InMemoryEngine, project: Path
+) -> None:
+    (project / "dags").mkdir()
+    (project / place / "orders.py").write_text(
+        "raise SystemExit\ndef build(bronze__orders, context):\n    return context.data_interval_start\n"
+    )
+    run = task_run(
+        LakeTransformOperator,
+        table="silver.orders",
+        python="{{ params.module }}:build",
+        unique_key="id",
+        depends_on=["bronze.rates"],
+        project_dir=str(project / "dags"),
+    )
+    run.params = {"module": "orders"}
+    run.run()
+    step = engine.requests[0].tables[0].steps[0]
+    assert isinstance(step, PythonStep)
+    assert (step.module, step.function, step.wants) == ("orders", "build", ("context",))
+    assert (step.parameters, step.inputs) == ({"bronze__orders": "bronze.orders"}, ("bronze.orders", "bronze.rates"))
+    assert (step.deterministic, step.names_interval) == (True, True)
+    assert step.code_uri.endswith(f"/jobs/~code/{step.code_sha256}.zip")
+    code = open_store(step.code_uri).read(step.code_uri)
+    assert code is not None
+    assert hashlib.sha256(code).hexdigest() == step.code_sha256
+
+
+def test_a_function_of_the_interval_may_append_and_is_not_rebuilt_in_one_go(
+    task_run: Callable[..., Any], engine: InMemoryEngine, project: Path
+) -> None:
+    (project / "orders.py").write_text(
+        "def all(bronze__o): ...\ndef daily(context): return context.data_interval_end\n"
+    )
+    task_run(LakeTransformOperator, table="gold.a", python="orders:daily", write="append").run()
+    with pytest.raises(AirflowFailException, match="would add the same rows at each run"):
+        task_run(LakeTransformOperator, table="gold.b", python="orders:all", write="append").run()
+    run = task_run(LakeTransformOperator, table="gold.a", python="orders.py:daily", write="append")
+    run.params = {"lake_full_refresh": True}
+    with pytest.raises(AirflowFailException, match="airflow backfill create"):
+        run.run()
+    assert engine.tables == ["gold.a"]
+
+
+def test_a_wrong_function_is_told_in_its_file(
+    task_run: Callable[..., Any], engine: InMemoryEngine, project: Path
+) -> None:
+    (project / "orders.py").write_text("\ndef build(*tables): ...\n")
+    with pytest.raises(AirflowFailException, match=r"gold.a: python: .*/orders.py:2:12: `build` takes `\*tables`"):
+        task_run(LakeTransformOperator, table="gold.a", python="orders:build").run()
+    assert engine.requests == []
+
+
 def test_a_relative_project_dir_counts_from_the_dag_file(
     task_run: Callable[..., Any], engine: InMemoryEngine, project: Path
 ) -> None:
@@ -101,11 +156,12 @@ def test_a_relative_project_dir_counts_from_the_dag_file(
     [
         ({"sql": "SELECT 1", "sql_file": "a.sql"}, "sql and sql_file are both given"),
         ({}, "exactly one of"),
-        ({"python": "module:function"}, "python.*not supported yet"),
+        ({"python": "module:function"}, "python: there is no module `module`"),
+        ({"python": "{{ dag.dag_id }}"}, "python: `orders` names no function"),
         ({"sql": "SELEC 1"}, "sql"),
         ({"sql": "SELECT * FROM silver.orders", "write": "append"}, "append"),
     ],
-    ids=["two sources", "no source", "of later", "no SQL", "an append that would double"],
+    ids=["two sources", "no source", "no module", "no function", "no SQL", "an append that would double"],
 )
 def test_wrong_arguments_are_refused_before_anything_is_submitted(
     arguments: dict[str, Any], message: str, task_run: Callable[..., Any], engine: InMemoryEngine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from airflow_lake_provider.cli.options import (
     readable_path,
 )
 from airflow_lake_provider.exceptions import LakeError
+from airflow_lake_provider.protocol.secrets import missing_secrets
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -68,11 +70,16 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
     """
     if catalog.type == "sqlite" and not Path(catalog.properties["path"]).exists():
         return []
-    properties = pyiceberg_properties(catalog)
+    missing = missing_secrets(catalog.secrets, os.environ)
+    if missing:
+        raise LakeError(
+            f"The catalog {catalog.name!r} needs {', '.join(sorted(catalog.secrets))}; set {', '.join(missing)}"
+        )
+    properties = pyiceberg_properties(catalog, secrets={key: os.environ[name] for key, name in catalog.secrets.items()})
     try:
         entries = [_entry(name, table) for name, table in _loaded(catalog, properties)]
     except Exception as exc:  # each catalog has its own client with its own errors
-        place = properties.get("uri") or properties["warehouse"]
+        place = catalog.properties.get("path") or catalog.properties.get("uri") or catalog.warehouse or catalog.type
         why = str(exc).strip().splitlines()
         raise LakeError(
             f"The catalog {catalog.name!r} ({place}) cannot be read: {why[0] if why else exc.__class__.__name__}"

@@ -78,8 +78,13 @@ class Ledger:
 
 
 def ledger_folder(catalog: Catalog, table: IcebergTable) -> str:
-    """Return where the side files of a table lie: in the warehouse, beside all tables."""
-    return f"{catalog.warehouse.rstrip('/')}/_lake_ledger/{catalog.name_of(table.name)}/{table.uuid}"
+    """Return where the side files of a table lie: in the warehouse, beside all tables.
+
+    A catalog with a server may know the warehouse by a name, or need none: then beside the table's own folder.
+    """
+    is_place = catalog.warehouse.startswith("/") or ":/" in catalog.warehouse
+    root = catalog.warehouse if is_place else table.location.rstrip("/").rpartition("/")[0]
+    return f"{root.rstrip('/')}/_lake_ledger/{catalog.name_of(table.name)}/{table.uuid}"
 
 
 def read_ledger(table: IcebergTable) -> Ledger:

@@ -9,8 +9,12 @@ from typing import Any, Dict, Optional
 
 from airflow_lake_provider.jobs.errors import StepError
 from airflow_lake_provider.protocol import Catalog, JobRequest
+from airflow_lake_provider.protocol.secrets import missing_secrets
 
 ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+
+# Spark's own pattern, with Iceberg's word for a client's id and secret: such values are not shown in its UI and logs.
+_REDACTED = "(?i)secret|password|passphrase|token|access[.]?key|credential|authorization|connection-string"
 
 # Schema V1 of Iceberg's JDBC catalog (org.apache.iceberg.jdbc.JdbcUtil), which PyIceberg's SqlCatalog shares.
 _EMBEDDED_CATALOG_TABLES = (
@@ -57,7 +61,15 @@ def session_conf(catalog: Catalog) -> Dict[str, str]:
     >>> conf = session_conf(Catalog(name="lake", type="hadoop", warehouse="file:///data"))
     >>> conf["spark.sql.catalog.lake.warehouse"], conf["spark.sql.defaultCatalog"]
     ('file:///data', 'lake')
+
+    :raises StepError: an environment variable that holds a secret of the catalog is not set.
     """
+    missing = missing_secrets(catalog.secrets, os.environ)
+    if missing:
+        raise StepError(
+            f"The catalog '{catalog.name}' takes {', '.join(sorted(catalog.secrets))} from the environment of the job, "
+            f"where {', '.join(missing)} has no value. Set it where the driver runs."
+        )
     prefix = f"spark.sql.catalog.{catalog.name}"
     conf = {
         "spark.sql.extensions": ICEBERG_EXTENSIONS,
@@ -67,10 +79,14 @@ def session_conf(catalog: Catalog) -> Dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         prefix: "org.apache.iceberg.spark.SparkCatalog",
-        f"{prefix}.warehouse": catalog.warehouse,
         f"{prefix}.cache.expiration-interval-ms": "-1",
     }
     own = {key: value for key, value in catalog.properties.items() if key != "path"}
+    if catalog.warehouse:
+        own = {"warehouse": catalog.warehouse, **own}
+    if catalog.secrets:
+        own.update({key: os.environ[name] for key, name in catalog.secrets.items()})
+        conf["spark.redaction.regex"] = _REDACTED
     if catalog.type == "sqlite":
         # Iceberg's own table creation leaves a ResultSet open, which pins a read transaction on the pooled connection:
         # every other process then gets SQLITE_BUSY for ever. So the tables are made beforehand, by sqlite3.

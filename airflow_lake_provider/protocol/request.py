@@ -237,7 +237,8 @@ class Catalog:
     """The Iceberg catalog, by the properties that Iceberg itself reads; never a secret.
 
     ``type`` is sqlite (the embedded one, ``path`` of the database in ``properties``), glue, rest, hive, jdbc or
-    hadoop. The table ``layer.name`` lies in the namespace ``<namespace_prefix>layer``.
+    hadoop. The table ``layer.name`` lies in the namespace ``<namespace_prefix>layer``. ``secrets`` gives, property by
+    property, the name of the environment variable that holds it where the job runs.
     """
 
     name: str
@@ -245,6 +246,7 @@ class Catalog:
     warehouse: str
     properties: Mapping[str, str] = field(default_factory=dict)
     namespace_prefix: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def namespace(self, layer: str) -> str:
         """Return the Iceberg namespace of a layer."""

@@ -18,8 +18,9 @@ from airflow_lake_provider.engines import (
     Status,
     job_library_sha256,
 )
-from airflow_lake_provider.exceptions import EngineError
+from airflow_lake_provider.exceptions import EngineError, SpecError
 from airflow_lake_provider.protocol import (
+    Catalog,
     DataInterval,
     JobFolder,
     JobReport,
@@ -31,6 +32,7 @@ from airflow_lake_provider.protocol import (
     open_store,
     to_json,
 )
+from airflow_lake_provider.protocol.secrets import secrets_in_clear
 from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
 from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
@@ -156,6 +158,7 @@ def run_job(
 
     :param on_report: called with each report that the job leaves while it runs, and with the last one.
     """
+    _refuse_secrets(environment.catalog)
     prepare_lake_home(environment)
     store = store or open_store(environment.job_root)
     write_code(tables, store)
@@ -191,6 +194,18 @@ def run_job(
         if not store.create(folder.document(REQUEST), to_json(request).encode()):
             continue  # another worker began the same start in this moment: the next look finds it
         return wait.until_end(folder, request, wait.submit(folder, request), starts)
+
+
+def _refuse_secrets(catalog: Catalog) -> None:
+    """See that no secret gets into a request: it lies in the job folder for as long as somebody keeps it."""
+    in_clear = secrets_in_clear(catalog.properties)
+    if in_clear:
+        raise SpecError(
+            f"The catalog '{catalog.name}' holds a secret in clear, in {', '.join(in_clear)}, and jobs keep their "
+            "requests. Give it as ${env.NAME}, with NAME under the environment's `env`: then only the name travels, "
+            f"and the job reads the variable. Or set it in Spark's own spark-defaults.conf, as "
+            f"spark.sql.catalog.{catalog.name}.{in_clear[0]}."
+        )
 
 
 def deliver(delivery: Delivery, store: Store | None = None) -> None:

@@ -48,6 +48,43 @@ def test_other_catalogs_pass_as_they_are() -> None:
     }
 
 
+def test_other_catalogs_need_no_warehouse() -> None:
+    catalog = Catalog("lake", "rest", "", {"uri": "https://catalog.example"}, secrets={"token": "LAKE_TOKEN"})
+    assert pyiceberg_properties(catalog) == {"type": "rest", "uri": "https://catalog.example"}
+    assert pyiceberg_properties(catalog, secrets={"token": "abc"})["token"] == "abc"
+
+
+@pytest.mark.parametrize(
+    ("properties", "uri"),
+    [
+        ({"uri": "jdbc:postgresql://db:5432/lake"}, "postgresql+psycopg2://db:5432/lake"),
+        ({"uri": "jdbc:postgresql://db/lake", "jdbc.user": "m@e"}, "postgresql+psycopg2://m%40e@db/lake"),
+        (
+            {"uri": "jdbc:postgresql://db/lake?user=me&sslmode=require&ApplicationName=x"},
+            "postgresql+psycopg2://me@db/lake?sslmode=require",
+        ),
+        (
+            {"uri": "jdbc:postgresql://db/lake", "jdbc.user": "me", "jdbc.password": "a:b/@"},
+            "postgresql+psycopg2://me:a%3Ab%2F%40@db/lake",
+        ),
+        ({"uri": "jdbc:sqlite:/data/catalog.db?busy_timeout=1"}, "sqlite:////data/catalog.db"),
+    ],
+)
+def test_jdbc_is_what_pyiceberg_calls_sql(properties: dict[str, str], uri: str) -> None:
+    assert pyiceberg_properties(Catalog("lake", "jdbc", "s3://lake/w", {**properties, "s3.endpoint": "http://s3"})) == {
+        "type": "sql",
+        "warehouse": "s3://lake/w",
+        "init_catalog_tables": "false",
+        "uri": uri,
+        "s3.endpoint": "http://s3",
+    }
+
+
+def test_database_that_pyiceberg_lacks_is_named() -> None:
+    with pytest.raises(LakeError, match=r"in PostgreSQL or SQLite; a database of 'mysql' is neither"):
+        pyiceberg_properties(Catalog("lake", "jdbc", "s3://lake/w", {"uri": "jdbc:mysql://db/lake"}))
+
+
 def test_catalog_that_pyiceberg_lacks_is_named() -> None:
     with pytest.raises(LakeError, match=r"PyIceberg cannot open a catalog of the type 'hadoop'.*lie in file:///w"):
         pyiceberg_properties(Catalog("lake", "hadoop", "file:///w"))

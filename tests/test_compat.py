@@ -9,8 +9,11 @@ from airflow.sdk import DAG
 from airflow_lake_provider.compat import (
     CronDataIntervalTimetable,
     DeltaDataIntervalTimetable,
+    find_connection,
     last_complete_interval,
 )
+from airflow_lake_provider.engines import Connection
+from airflow_lake_provider.exceptions import EngineError
 
 DAILY = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")
 PARIS = CronDataIntervalTimetable("0 0 * * *", timezone="Europe/Paris")
@@ -77,3 +80,15 @@ def test_a_trigger_schedule_gives_its_last_tick_as_its_scheduled_runs_have_it() 
 @pytest.mark.parametrize("schedule", [None, "@once"])
 def test_a_dag_without_a_schedule_in_time_has_no_interval(schedule: str | None) -> None:
     assert interval(schedule, "2026-01-05") is None
+
+
+def test_a_connection_is_what_airflow_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ETL", "spark://user:secret@head:7077?deploy-mode=client")
+    found = find_connection("etl")
+    assert found == Connection("etl", "spark", "head", 7077, {"deploy-mode": "client"})
+    assert "secret" not in repr(found)
+
+
+def test_a_connection_that_airflow_does_not_have_is_named(airflow_db: object) -> None:
+    with pytest.raises(EngineError, match="Airflow has no connection 'nowhere'. Add it .* option 'master'"):
+        find_connection("nowhere")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_lake_provider.exceptions import EngineError
 
@@ -76,23 +76,17 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     inner, has_protocol, _ = rest.partition("://")
     parts = urlsplit(rest if has_protocol else f"//{rest}")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    host = _host(parts)
+    host = unquote(parts.hostname or "")
+    if "/" in host:  # a quoted URL: Airflow keeps its letters' case
+        host = unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
     return Connection(
         conn_id=conn_id,
-        conn_type=_type(scheme),
+        conn_type=_type(scheme.lower()),
         host=f"{inner}://{host}" if has_protocol and host else host,
         port=parts.port,
         extra=dict(json.loads(query[_EXTRA])) if _EXTRA in query else query,
     )
 
 
-def _host(parts: SplitResult) -> str:
-    """Return the host as it was written: ``hostname`` would lower its case."""
-    host = parts.netloc.rpartition("@")[2]
-    if parts.port is not None or host.endswith(":"):
-        host = host.rpartition(":")[0]
-    return unquote(host)
-
-
 def _type(text: str) -> str:
-    return text.lower().replace("-", "_")
+    return text.replace("-", "_")

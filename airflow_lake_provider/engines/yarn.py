@@ -88,7 +88,8 @@ class YarnCommand(_Yarn):
         if "doesn't exist in RM" in done.output:
             return RunState(Status.LOST, f"YARN knows no {run_id}")
         output = done.checked(f"tell the state of {run_id}")
-        fields = {name: value.strip() for name, value in _FIELD.findall(output)}
+        # The diagnostics come last and may hold anything: of two fields of one name the first is YARN's own.
+        fields = {name: value.strip() for name, value in reversed(_FIELD.findall(output))}
         diagnostics = output.partition("Diagnostics :")[2].partition("\n\tUnmanaged Application :")[0]
         return yarn_state(run_id, fields.get("State", ""), fields.get("Final-State", ""), diagnostics)
 

@@ -1,0 +1,256 @@
+"""``spark_submit`` on a real cluster: Spark's own master and worker, with drivers and executors in processes apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract import until_ended
+from standalone import StandaloneCluster, standalone_cluster
+
+from airflow_lake_provider.cli.catalog import pyiceberg_properties
+from airflow_lake_provider.engines import Engine, RunHandle, Status, get_engine
+from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane
+from airflow_lake_provider.exceptions import JobFailed
+from airflow_lake_provider.plan import plan_pipeline
+from airflow_lake_provider.protocol import (
+    Catalog,
+    DataInterval,
+    Provenance,
+    PublishStep,
+    TableRequest,
+    TaskIdentity,
+    TransformStep,
+    WriteStep,
+)
+from airflow_lake_provider.runs import Delivery, run_tables
+from airflow_lake_provider.runs.pipeline import run_pipeline
+from airflow_lake_provider.spec import EngineConfig, Environment
+
+pytestmark = [pytest.mark.spark, pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")]
+
+REPO = Path(__file__).parents[2]
+DAY = DataInterval("2013-01-01T00:00:00+00:00", "2013-01-02T00:00:00+00:00")
+FLIGHTS = ("bronze.flights", "bronze.airlines", "silver.flights", "gold.carrier_performance")
+METADATA = ("_ingested_at", "_run_id", "_source_file")
+TABLE = "silver.numbers"
+ROWS = sorted(((n, 2 * n) for n in range(24)), key=repr)
+# Each row sleeps on its executor: long enough to be disturbed, whatever the machine.
+SLOW = "SELECT id, id * 2 AS twice FROM range(0, 24, 1, 24) WHERE reflect('java.lang.Thread', 'sleep', {}L) IS NOT NULL"
+DEADLINE_SECONDS = 120
+
+log = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="module")
+def plane(spark_python: str) -> DataPlane:
+    return find_data_plane(spark_python)
+
+
+@pytest.fixture(scope="module")
+def cluster(plane: DataPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneCluster]:
+    with standalone_cluster(plane, tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+def options_for(cluster: StandaloneCluster, plane: DataPlane) -> dict[str, Any]:
+    return {
+        "master": cluster.url,
+        "python": str(plane.python),
+        "env": {"SPARK_LOCAL_IP": "127.0.0.1"},
+        "spark_conf": {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.executor.memory": "900m",
+            "spark.sql.shuffle.partitions": "4",
+        },
+    }
+
+
+@pytest.fixture
+def options(cluster: StandaloneCluster, plane: DataPlane) -> dict[str, Any]:
+    return options_for(cluster, plane)
+
+
+def eventually(true: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.1)
+    return found
+
+
+def rows_of(environment: Environment, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    from pyiceberg.catalog import load_catalog
+
+    catalog = load_catalog(environment.catalog.name, **pyiceberg_properties(environment.catalog))
+    found = catalog.load_table(table).scan().to_arrow()
+    names = columns or [name for name in sorted(found.column_names) if name not in METADATA]
+    return sorted(zip(*(found[name].to_pylist() for name in names), strict=True), key=repr)
+
+
+def flights_in(folder: Path, engine: str) -> tuple[dict[str, Any], Environment]:
+    """Run one day of the demo's flights, from the landing files to gold, in a project of its own."""
+    spec = importlib.util.spec_from_file_location("landing", REPO / "demo" / "landing.py")
+    assert spec is not None
+    assert spec.loader is not None
+    landing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(landing)
+    landing.land(folder / "landing", 1)
+    shutil.copy(REPO / "dag_specs" / "flights.yaml", folder / "flights.yaml")
+    (folder / "lake.yaml").write_text(engine)
+    plan = plan_pipeline(folder / "flights.yaml")
+    return run_pipeline(plan, log=log, interval=DAY, tables=FLIGHTS), plan.environment
+
+
+def test_the_demo_publishes_on_a_cluster_what_it_publishes_here(
+    tmp_path: Path, cluster: StandaloneCluster, options: dict[str, Any]
+) -> None:
+    import yaml
+
+    engines = {"here": {"type": "local"}, "cluster": {"type": "spark_submit", **options}}
+    results = {}
+    for name, engine in engines.items():
+        (tmp_path / name).mkdir()
+        text = yaml.safe_dump({"environments": {"local": {"engines": {"default": engine}}}})
+        results[name] = flights_in(tmp_path / name, text)
+    (here, home), (there, away) = results["here"], results["cluster"]
+    assert there["status"] == "success", there["tables"]
+    assert cluster.applications(completed=True)[0]["name"].startswith("lake flights")
+    counts = ("table", "status", "rows_read", "rows_applied", "rows_quarantined", "rows_written")
+    assert [[table[key] for key in counts] for table in there["tables"]] == [
+        [table[key] for key in counts] for table in here["tables"]
+    ]
+    assert sorted(table["table"] for table in there["tables"]) == sorted(FLIGHTS)
+    for table in FLIGHTS:
+        rows = rows_of(away, table)
+        assert rows == rows_of(home, table)
+        assert rows
+
+
+@dataclass
+class Job:
+    """One task run over its tries, each in a thread while somebody disturbs it."""
+
+    environment: Environment
+    engine: Engine
+    milliseconds: int
+    task: TaskIdentity = field(default_factory=lambda: TaskIdentity("numbers", "r1", "silver__numbers"))
+    try_number: int = 0
+    handle: RunHandle | None = None
+    result: Delivery | BaseException | None = None
+
+    def start(self) -> threading.Thread:
+        self.handle, self.result = None, None
+        self.try_number += 1
+        thread = threading.Thread(target=self._run, args=(self.try_number,))
+        thread.start()
+        return thread
+
+    def _run(self, try_number: int) -> None:
+        steps = (TransformStep(SLOW.format(self.milliseconds)), WriteStep("replace"), PublishStep())
+        try:
+            self.result = run_tables(
+                task=self.task,
+                try_number=try_number,
+                pipeline="numbers",
+                tables=(TableRequest(table=TABLE, steps=steps),),
+                environment=self.environment,
+                engine=self.engine,
+                interval=None,
+                logical_date=None,
+                spark_conf={},
+                provenance=Provenance(spec_sha256="5"),
+                log=log,
+                poll_interval=0.2,
+                on_start=lambda handle, _: setattr(self, "handle", handle),
+            )
+        except BaseException as exc:
+            self.result = exc
+
+    def folder(self) -> Path:
+        handle: RunHandle = eventually(lambda: self.handle, "a handle")
+        return Path(handle.extras["folder"])
+
+    def until_at_work(self, cluster: StandaloneCluster) -> None:
+        """Wait until an executor runs tasks of this job."""
+        output = self.folder() / "driver.log"
+        eventually(lambda: output.exists() and "lake: step read" in output.read_text(), "the first step")
+        eventually(lambda: "lake-progress: " in output.read_text() and cluster.executors(), "a task at work")
+
+
+@pytest.fixture
+def job(tmp_path: Path, options: dict[str, Any]) -> Job:
+    home = tmp_path / ".lake"
+    environment = Environment(
+        name="local",
+        project_root=tmp_path,
+        lake_home=home,
+        base_path=str(tmp_path),
+        catalog=Catalog("lake", "sqlite", f"file://{home}/warehouse", {"path": f"{home}/catalog.db"}),
+        engines={"default": EngineConfig("spark_submit", options)},
+        job_root=f"{home}/jobs",
+    )
+    return Job(environment, get_engine("spark_submit", options, log=log), milliseconds=400)
+
+
+def test_a_killed_driver_is_named_and_the_retry_publishes(job: Job, cluster: StandaloneCluster) -> None:
+    running = job.start()
+    job.until_at_work(cluster)
+    driver = int((job.folder() / "driver.pid").read_text())
+    os.kill(driver, signal.SIGKILL)
+    running.join(DEADLINE_SECONDS)
+    assert isinstance(job.result, JobFailed)
+    assert job.result.retryable
+    message = str(job.result)
+    assert "the driver was killed by SIGKILL" in message
+    assert str(job.folder() / "driver.log") in message
+    assert cluster.url in message
+    eventually(lambda: not cluster.applications(), "the master's own end of the application")
+    eventually(lambda: not cluster.executors(), "the end of its executors")
+
+    job.milliseconds = 0
+    job.start().join(DEADLINE_SECONDS)
+    assert isinstance(job.result, Delivery), job.result
+    assert job.result.folder.task.submission == 2
+    assert [table.status for table in job.result.report.tables] == ["published"]
+    assert rows_of(job.environment, TABLE, "id", "twice") == ROWS
+
+
+def test_a_killed_executor_is_replaced_and_the_job_ends_well(job: Job, cluster: StandaloneCluster) -> None:
+    running = job.start()
+    job.until_at_work(cluster)
+    (executor,) = cluster.executors()
+    os.kill(executor, signal.SIGKILL)
+    running.join(DEADLINE_SECONDS)
+    assert isinstance(job.result, Delivery), job.result
+    assert "Lost executor 0" in (job.folder() / "driver.log").read_text()
+    assert rows_of(job.environment, TABLE, "id", "twice") == ROWS
+
+
+def test_cancel_ends_the_application_on_the_master(job: Job, cluster: StandaloneCluster) -> None:
+    job.milliseconds = 5000
+    running = job.start()
+    job.until_at_work(cluster)
+    (application,) = cluster.applications()
+    assert job.handle is not None
+    job.engine.cancel(job.handle)
+    running.join(DEADLINE_SECONDS)
+    assert until_ended(job.engine, job.handle).status is Status.CANCELLED
+    ended = eventually(
+        lambda: [app for app in cluster.applications(completed=True) if app["id"] == application["id"]],
+        "the end of the application",
+    )
+    assert ended[0]["state"] != "RUNNING"
+    assert cluster.applications() == []
+    eventually(lambda: not cluster.executors(), "the end of its executors")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         DAG,
         Asset,
         AssetAlias,
+        AssetAll,
+        AssetAny,
         BaseHook,
         BaseOperator,
         BaseOperatorLink,
@@ -41,6 +43,8 @@ else:
             DAG,
             Asset,
             AssetAlias,
+            AssetAll,
+            AssetAny,
             BaseOperator,
             BaseOperatorLink,
             CronDataIntervalTimetable,
@@ -53,6 +57,8 @@ else:
     except ImportError:  # Airflow 2
         from airflow.datasets import Dataset as Asset
         from airflow.datasets import DatasetAlias as AssetAlias
+        from airflow.datasets import DatasetAll as AssetAll
+        from airflow.datasets import DatasetAny as AssetAny
         from airflow.exceptions import AirflowFailException, AirflowSkipException
         from airflow.models import DAG, BaseOperator, Param
         from airflow.models.baseoperatorlink import BaseOperatorLink
@@ -72,6 +78,8 @@ __all__ = [
     "AirflowSkipException",
     "Asset",
     "AssetAlias",
+    "AssetAll",
+    "AssetAny",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseXCom",

@@ -7,12 +7,21 @@ from typing import Any
 
 from jinja2 import StrictUndefined
 
-from airflow_lake_provider.compat import DAG, CronDataIntervalTimetable, DeltaDataIntervalTimetable, Param
+from airflow_lake_provider.compat import (
+    DAG,
+    AssetAll,
+    AssetAny,
+    CronDataIntervalTimetable,
+    DeltaDataIntervalTimetable,
+    Param,
+    make_asset,
+)
 from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
 from airflow_lake_provider.operators.asset import table_asset
 from airflow_lake_provider.operators.base import FULL_REFRESH
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.plan import PipelinePlan, Schedule, TablePlan
+from airflow_lake_provider.spec import AssetCondition, Environment
 
 _NOT_THE_TASKS = frozenset({"tags"})
 """Keys of a table that say nothing to its task."""
@@ -29,7 +38,7 @@ def build_dag(plan: PipelinePlan) -> DAG:
         dag_id=plan.pipeline,
         description=plan.description,
         doc_md=_raw_text(plan.doc),
-        schedule=_timetable(plan.schedule, plan.timezone),
+        schedule=_schedule(plan.schedule, plan),
         start_date=plan.start_date,
         end_date=plan.end_date,
         catchup=plan.catchup,
@@ -56,7 +65,7 @@ def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
         "dag": dag,
         "table": table.table,
         "environment": plan.environment.name,
-        "project_dir": str(plan.source.parent),
+        "project_dir": str(table.folder),
         "inlets": [table_asset(plan.environment, name) for name in table.inputs if name not in own],
         "doc_md": _raw_text(settings.get("description")),
     }
@@ -71,13 +80,33 @@ def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
     return task
 
 
-def _timetable(schedule: Schedule | None, timezone: str) -> Any:
-    """Return a timetable whose runs have real data intervals; a bare cron gives zero-length ones on Airflow 3."""
+def _schedule(schedule: Schedule | None, plan: PipelinePlan) -> Any:
+    """Return what Airflow takes: by time, a timetable whose runs have real data intervals.
+
+    A bare cron gives zero-length ones on Airflow 3.
+    """
     if schedule is None:
         return None
+    if schedule.preset is not None:
+        return schedule.preset
+    if schedule.assets is not None:
+        return _assets(schedule.assets, plan.environment)
     if schedule.cron is not None:
-        return CronDataIntervalTimetable(schedule.cron, timezone=timezone)
+        return CronDataIntervalTimetable(schedule.cron, timezone=plan.timezone)
     return DeltaDataIntervalTimetable(schedule.every)
+
+
+def _assets(condition: AssetCondition, environment: Environment) -> AssetAll | AssetAny:
+    parts = [
+        _assets(part, environment) if isinstance(part, AssetCondition) else _asset(part, environment)
+        for part in condition.of
+    ]
+    return AssetAny(*parts) if condition.kind == "any" else AssetAll(*parts)
+
+
+def _asset(name: str, environment: Environment) -> Any:
+    """Return the asset of a table, or that of a URI."""
+    return make_asset(name=name, uri=name) if "://" in name else table_asset(environment, name)
 
 
 def _full_refresh_param() -> Param:

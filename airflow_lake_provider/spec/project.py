@@ -99,7 +99,8 @@ def load_project(path: Path) -> Project:
     for candidate in (folder, *folder.parents):
         lake_yaml = candidate / LAKE_YAML
         if lake_yaml.is_file():
-            return Project(candidate, read_lake_yaml(lake_yaml))
+            shown = lake_yaml if Path(path).is_absolute() else Path(os.path.relpath(lake_yaml))
+            return Project(candidate, read_lake_yaml(shown))
     return Project(folder)
 
 

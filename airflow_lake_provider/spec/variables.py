@@ -76,6 +76,7 @@ def declared(
             hint = f"expected {expected}, as its default in {node.source.name}:{line}"
             message = f"the variable `{name}` is {show(value.plain())}"
             wrong.append(value.source.diagnostic(*value.first_line(), code="variable", message=message, hint=hint))
+            found[name] = replace(value, is_spoilt=True)
             continue
         found[name] = value
     return Scope({**found, **given}, env, is_open), wrong
@@ -149,11 +150,12 @@ class _Substitution:
                 self.fault(key, 0, len(name), f"the key {show(text)} stands twice in the same mapping", "")
                 continue
             made = self.node(value)
-            entries[text] = (new, replace(made, is_spoilt=True) if new.is_spoilt else made)
+            entries[text] = (new, made)
         same = list(entries) == list(node.entries) and all(
             _is(made[1], node.entries[name][1]) for name, made in entries.items()
         )
-        return node if same else replace(node, entries=entries)
+        is_spoilt = node.is_spoilt or any(key.is_spoilt for key, _ in entries.values())
+        return node if same else replace(node, entries=entries, is_spoilt=is_spoilt)
 
     def scalar(self, node: Node) -> Node:
         text = node.value if isinstance(node.value, str) else node.text

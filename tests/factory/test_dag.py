@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.sdk import DAG, Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_lake_provider.factory import build_dag
@@ -46,6 +46,9 @@ tables:
   gold.orders_by_day:
     sql: SELECT day, count(*) AS orders FROM silver.orders GROUP BY day
 """
+
+
+TABLE = "tables: {silver.a: {sql: 'SELECT * FROM crm.customers', unique_key: id}}\n"
 
 
 @pytest.fixture
@@ -160,3 +163,47 @@ def test_an_unknown_name_in_a_template_is_an_error_and_not_an_empty_text(build: 
 
 def test_every_dag_passes_airflows_own_validation(build: Callable[..., DAG]) -> None:
     build().validate()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("{assets: [crm.customers]}", AssetAll),
+        ("{all: [crm.customers, erp.items]}", AssetAll),
+        ("{any: [crm.customers, erp.items]}", AssetAny),
+    ],
+)
+def test_a_schedule_by_assets_waits_for_the_tables_assets(
+    build: Callable[..., DAG], schedule: str, expected: type
+) -> None:
+    dag = build(f"pipeline: p\nschedule: {schedule}\nexternal: [crm.customers, erp.items]\n{TABLE}")
+    condition = dag.timetable.asset_condition
+    assert type(condition) is expected
+    assert condition.objects[0] == Asset(name="lake.crm.customers", uri="iceberg://lake/crm/customers")
+
+
+def test_conditions_nest_and_other_assets_go_by_their_uri(build: Callable[..., DAG]) -> None:
+    schedule = "{any: [crm.customers, {all: [erp.items, 's3://other/ready']}]}"
+    dag = build(f"pipeline: p\nschedule: {schedule}\nexternal: [crm.customers, erp.items]\n{TABLE}")
+    first, both = dag.timetable.asset_condition.objects
+    assert first.name == "lake.crm.customers"
+    assert isinstance(both, AssetAll)
+    assert [asset.uri for asset in both.objects] == ["iceberg://lake/erp/items", "s3://other/ready"]
+
+
+@pytest.mark.parametrize("preset", ["@once", "@continuous"])
+def test_a_preset_without_a_cron_is_airflows_own(build: Callable[..., DAG], preset: str) -> None:
+    dag = build(f'pipeline: p\nschedule: "{preset}"\nstart_date: 2026-01-01\nexternal: [crm.customers]\n{TABLE}')
+    assert type(dag.timetable).__name__ == {"@once": "OnceTimetable", "@continuous": "ContinuousTimetable"}[preset]
+    assert dag.validate() is None
+
+
+def test_a_function_is_looked_for_from_the_file_that_names_it(
+    build: Callable[..., DAG], folder: Path, write_spec: Callable[..., Path]
+) -> None:
+    (folder / "shared").mkdir()
+    (folder / "lake.yaml").write_text("")
+    (folder / "shared" / "days.py").write_text("def build(crm__customers):\n    return crm__customers\n")
+    write_spec("", "tables: {gold.days: {python: 'days.py:build'}}\n", at="shared/base.yaml")
+    dag = build("pipeline: p\nextends: shared/base.yaml\nexternal: [crm.customers]\n")
+    assert dag.get_task("gold__days").project_dir == str(folder / "shared")

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, StrictStr
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.protocol import Catalog
+from airflow_lake_provider.protocol.secrets import secrets_apart
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
 from airflow_lake_provider.spec.profiles import BUILT_IN_PROFILES
 from airflow_lake_provider.spec.table import (
@@ -226,7 +227,7 @@ def _profiles(keys: LakeKeys) -> dict[str, dict[str, Any]]:
 
 
 def _catalog(keys: CatalogKeys, *, home: Path, base: str, root: str, prefix: str) -> Catalog:
-    properties: dict[str, str] = dict(keys.model_extra or {})
+    properties, secrets = secrets_apart(keys.model_extra or {})
     if keys.type == "sqlite":
         properties["path"] = absolute(properties["path"], root) if "path" in properties else str(home / "catalog.db")
     if keys.type in _PATHLESS:
@@ -237,4 +238,4 @@ def _catalog(keys: CatalogKeys, *, home: Path, base: str, root: str, prefix: str
     # PyIceberg cuts a URI at `#`, where Hadoop takes it for a letter of the name; of a plain path neither does.
     if warehouse.startswith("/") and "#" not in warehouse:
         warehouse = f"file://{warehouse}"
-    return Catalog(name=keys.name, type=keys.type, warehouse=warehouse, properties=properties, namespace_prefix=prefix)
+    return Catalog(keys.name, keys.type, warehouse, properties, namespace_prefix=prefix, secrets=secrets)

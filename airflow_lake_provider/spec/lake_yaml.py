@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_lake_provider.spec import lake
@@ -23,6 +23,7 @@ from airflow_lake_provider.spec.reading import (
     read_root,
     validate,
 )
+from airflow_lake_provider.spec.secrets import SECRET, secret_entries, secret_problems, with_catalog
 from airflow_lake_provider.spec.source import Source, read_source
 from airflow_lake_provider.spec.table import listed
 from airflow_lake_provider.spec.variables import Scope, declared, put_in
@@ -110,7 +111,9 @@ def _read(root: Node, chosen: str | None) -> tuple[Node, LakeKeys | None, list[D
     if keys is not None:
         problems.extend(_problems(keys, broken))
     problems.extend(problem.below("layers") for _, problem in Layers(layer_nodes(node)).problems())
-    return node, keys, [*wrong, *(locate(problem, node) for problem in problems)]
+    located = [locate(problem, node) for problem in problems]
+    # The line of a secret is not shown.
+    return node, keys, [*wrong, *(replace(d, text="") if d.code == SECRET else d for d in located)]
 
 
 def _with_variables(root: Node, chosen: str | None) -> tuple[Node, list[Diagnostic]]:
@@ -124,9 +127,11 @@ def _with_variables(root: Node, chosen: str | None) -> tuple[Node, list[Diagnost
             scope, found = declared(None, node.get("variables"), env=_env_names(node), is_open=name != chosen)
             wrong.extend(found)
             own = {word: entry for word, entry in node.entries.items() if word not in ("variables", "env")}
-            made, found = put_in(node.with_entries(own) if node.kind == MAPPING else node, scope)
+            secrets = secret_entries(node, scope.env)
+            bare = with_catalog(node.with_entries(own) if node.kind == MAPPING else node, less=secrets, more={})
+            made, found = put_in(bare, scope)
             wrong.extend(found)
-            sections[name] = (key, _beside(made, node, scope))
+            sections[name] = (key, _beside(with_catalog(made, more=secrets), node, scope))
             outside = scope if name == chosen else outside
         entries["environments"] = (entries["environments"][0], environments.with_entries(sections))
     for name, (key, node) in root.entries.items():
@@ -169,6 +174,7 @@ def _problems(keys: LakeKeys, broken: set[str]) -> Iterator[Problem]:
         catalog = environment.catalog
         if catalog is None:
             continue
+        yield from (p.below("environments", name, "catalog") for p in secret_problems(catalog.model_extra or {}))
         said = {*(catalog.model_extra or {}), *catalog.model_fields_set}
         for key in _NEEDED_BY_CATALOG.get(catalog.type, ()):
             if key not in said:

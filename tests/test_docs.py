@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 DAG_TESTS = ROOT / "docs" / "how-to" / "test-your-dag-without-java.md"
+PYTHON = ROOT / "docs" / "how-to" / "transform-in-python.md"
 
 BIN = Path(sys.executable).parent
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -76,7 +77,7 @@ def as_spec(text: str) -> str:
     return yaml.safe_dump({**head, "external": sorted(read - set(tables)), "tables": tables}, sort_keys=False)
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+@pytest.mark.parametrize("block", [block for block in blocks("yaml") if block.page != PYTHON], ids=str)
 def test_yaml_is_valid(block: Block, tmp_path: Path) -> None:
     keys = set(yaml.safe_load(block.text))
     if keys & {"environments", "defaults", "default_environment"}:
@@ -91,7 +92,9 @@ def test_yaml_is_valid(block: Block, tmp_path: Path) -> None:
     assert {table.table for table in plan.tables} == set(yaml.safe_load(text)["tables"])
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("python") if block.page != DAG_TESTS], ids=str)
+@pytest.mark.parametrize(
+    "block", [block for block in blocks("python") if block.page not in (DAG_TESTS, PYTHON)], ids=str
+)
 def test_python_runs(block: Block) -> None:
     exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
 
@@ -117,6 +120,39 @@ def test_the_dag_tests_of_the_guide_pass(airflow_home: Callable[..., dict[str, s
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{module.count('def test_')} passed" in done.stdout
+
+
+@pytest.fixture
+def python_guide(tmp_path: Path) -> Path:
+    """Write the examples of the guide to Python transforms as the files that their first lines name."""
+    for block in blocks("yaml", "python"):
+        if block.page == PYTHON:
+            path = tmp_path / block.text.partition("\n")[0].removeprefix("# ")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text)
+    return tmp_path
+
+
+def test_the_python_transforms_of_the_guide_are_read(python_guide: Path) -> None:
+    plan = plan_pipeline(python_guide / "flights.yaml")
+    table = plan.table("silver.flights")
+    assert (table.inputs, table.upstream) == (("bronze.flights",), ("bronze.flights",))
+    assert table.names_interval
+
+
+@pytest.mark.spark
+def test_the_python_transforms_of_the_guide_pass_their_tests(python_guide: Path, spark_python: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [spark_python, "-m", "pytest", "-q", "--rootdir", str(python_guide), "-p", "no:cacheprovider"],
+        cwd=python_guide,
+        env={**environment, "SPARK_LOCAL_IP": "127.0.0.1"},
+        text=True,
+        capture_output=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
@@ -226,8 +262,8 @@ def words_in_code(page: str) -> set[str]:
 
 
 def test_the_spec_reference_names_every_key() -> None:
+    from airflow_lake_provider.spec.lake import CatalogKeys, EnvironmentKeys, LakeKeys
     from airflow_lake_provider.spec.pipeline import PipelineKeys
-    from airflow_lake_provider.spec.project import CatalogKeys, EnvironmentKeys, LakeKeys
     from airflow_lake_provider.spec.table import ColumnSpec, IngestSpec, QuarantineSpec, TableSpec, WriteSpec
 
     models = (PipelineKeys, TableSpec, IngestSpec, ColumnSpec, WriteSpec, CatalogKeys, EnvironmentKeys)

@@ -25,7 +25,15 @@ from airflow_lake_provider.protocol import (
     TableRequest,
     to_json,
 )
-from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH, SKIPPED, upstream_failed
+from airflow_lake_provider.protocol.report import (
+    FAILED,
+    NO_OP,
+    PUBLISHED,
+    SKIP_PUBLISH,
+    SKIPPED,
+    upstream_failed,
+    upstream_skipped,
+)
 from airflow_lake_provider.protocol.stack import condense
 
 _GOOD = (PUBLISHED, NO_OP, SKIP_PUBLISH)
@@ -87,6 +95,9 @@ class Application:
         missing = [name for name in request.upstream if not self._is_good(name)]
         if missing:
             return upstream_failed(request, missing)
+        skipped = [name for name in request.upstream if self._status(name) == SKIPPED]
+        if skipped:
+            return upstream_skipped(request, skipped)
         started = time.monotonic()
         say(f"{request.table}: started")
         try:
@@ -102,8 +113,11 @@ class Application:
         return report
 
     def _is_good(self, table: str) -> bool:
+        return self._status(table) in (None, *_GOOD, SKIPPED)
+
+    def _status(self, table: str) -> Optional[str]:
         report = self._tables.get(table)
-        return report is None or report.status in (*_GOOD, SKIPPED)
+        return report.status if report is not None else None
 
     def _write(self, status: str, *, error: Optional[JobError] = None) -> None:
         report = JobReport(

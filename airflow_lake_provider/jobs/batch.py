@@ -11,6 +11,8 @@ from airflow_lake_provider.protocol import METADATA_COLUMNS
 
 REASONS = "_lake_reasons"
 RAW = "_lake_raw"
+FILE = "_lake_file"
+"""The path of a row's file, where no metadata column says it: a rejected row is to be found again."""
 DELETES = "_lake_deletes"
 """Whether ``delete_when`` holds for a row; there only where the write has one, and never NULL."""
 
@@ -48,7 +50,7 @@ def materialise(judged: Any) -> Batch:
     bad = F.size(F.col(REASONS)) > 0
     counts = kept.agg(F.count(F.lit(1)).alias("n"), F.count(F.when(bad, 1)).alias("bad")).collect()[0]
     return Batch(
-        good=kept.where(~bad).drop(REASONS, RAW),
+        good=kept.where(~bad).drop(REASONS, RAW, FILE),
         rejected=kept.where(bad),
         rows_read=int(counts["n"]),
         rows_rejected=int(counts["bad"]),

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from airflow_lake_provider.jobs.batch import DELETES, RAW, REASONS
+from airflow_lake_provider.jobs.batch import DELETES, FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats, cast, parse_type, shown
 from airflow_lake_provider.jobs.errors import ContractError
 from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
@@ -83,7 +83,7 @@ def apply_contract(
 
     stage, misfits = _cast_stage(batch_df, columns, targets, source, metadata, formats or Formats(), table)
     if delete_when is not None:
-        stage = _told_deletes(stage, delete_when, source, columns, metadata, table)
+        stage = _told_deletes(stage, delete_when, source, columns, metadata, left_out, table)
     reasons = _reasons(stage, columns, misfits, {name.lower() for name in unique_key}, sequence_by, table)
     kept = [*(column.name for column in columns), *metadata.values()]
     further = [there.name for name, there in source.items() if name not in wanted]
@@ -101,7 +101,7 @@ def _columns_of(df: Any, columns: Optional[Sequence[Column]], table: str) -> Tup
     metadata: Dict[str, str] = {}
     for field in df.schema.fields:
         key = field.name.lower()
-        if field.name in (RAW, REASONS):
+        if field.name in (FILE, RAW, REASONS):
             continue
         if key.startswith(_INTERNAL):
             raise ContractError(f"{table}: column {field.name}: names that begin with {_INTERNAL} are the job's own")
@@ -193,6 +193,7 @@ def _cast_stage(
             misfits[column.name] = misfit, f"concat({start}, {shown(before, there.kind)}, {end})"
     typed += [quoted_column(name) for name in metadata.values()]
     typed += [f"{quoted_column(there.name)} AS {original[key]}" for key, there in source.items()]
+    typed += [FILE] if FILE in df.columns else []
     typed.append(f"{REASONS} AS {_INTERNAL}read" if REASONS in df.columns else f"array() AS {_INTERNAL}read")
     typed.append(f"{RAW} AS {_INTERNAL}text" if RAW in df.columns else f"CAST(NULL AS STRING) AS {_INTERNAL}text")
     return df.selectExpr(*typed), misfits
@@ -209,6 +210,7 @@ def _told_deletes(
     source: Mapping[str, _Source],
     columns: Sequence[Column],
     metadata: Mapping[str, str],
+    left_out: Sequence[str],
     table: str,
 ) -> Any:
     """Add whether ``delete_when`` holds: over the typed columns, and what else the batch gives under its own name."""
@@ -218,7 +220,12 @@ def _told_deletes(
     further = {there.name: f"{_INTERNAL}in_{n}" for n, (key, there) in enumerate(source.items()) if key not in declared}
     seen = stage.select("*", *(F.col(internal).alias(name) for name, internal in further.items()))
     there = [*(column.name for column in columns), *further, *metadata.values()]
-    holds = _predicates(seen, {"delete_when": delete_when}, there, table)["delete_when"]
+    try:
+        holds = _predicates(seen, {"delete_when": delete_when}, there, table)["delete_when"]
+    except ContractError as exc:
+        unread = [name for name in left_out if f"no column `{name}`" in str(exc)]
+        hint = f". The files have {unread[0]}, but only columns of the contract are read: declare it" if unread else ""
+        raise ContractError(f"{exc}{hint}") from exc
     return seen.select(*stage.columns, F.coalesce(holds, F.lit(False)).alias(DELETES))
 
 
@@ -302,7 +309,7 @@ def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], 
         found = F.when(some, texts).otherwise(found)
     names = [quoted_column(name) for name in kept]
     originals = [f"{_INTERNAL}in_{n}" for n in range(len(source))]
-    told = [DELETES] if DELETES in stage.columns else []
+    told = [name for name in (DELETES, FILE) if name in stage.columns]
     judged = stage.select(
         *names,
         *originals,

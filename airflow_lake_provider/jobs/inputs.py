@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs import ledger as ledgers
-from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import parse_type
 from airflow_lake_provider.jobs.contract import Judged, apply_contract
 from airflow_lake_provider.jobs.errors import SourceError
@@ -17,6 +17,7 @@ from airflow_lake_provider.jobs.python_function import call_function
 from airflow_lake_provider.jobs.soft_delete import columns_without, require_own, with_flag
 from airflow_lake_provider.jobs.sources.files import SourceFile, list_files
 from airflow_lake_provider.jobs.sources.files import fingerprint as files_fingerprint
+from airflow_lake_provider.jobs.sources.intake import Intake, take_in
 from airflow_lake_provider.jobs.sources.read import read_files
 from airflow_lake_provider.protocol import (
     METADATA_COLUMNS,
@@ -38,7 +39,8 @@ class Inputs:
     """The pinned inputs of one table's run.
 
     ``fresh`` are the files to read: those that the table has not taken in, or all of them where the table is replaced
-    by what they give. ``replaced`` are the paths among them that it holds in another version.
+    by what they give. ``replaced`` are the paths among them that it holds in another version. ``left`` new files wait
+    for the next run.
     ``fingerprint`` identifies the run's outcome; ``repeatable`` is false where an input has no identity, so that an
     equal fingerprint proves nothing.
     """
@@ -47,6 +49,7 @@ class Inputs:
     repeatable: bool = True
     fresh: Tuple[SourceFile, ...] = ()
     replaced: Tuple[str, ...] = ()
+    left: int = 0
     tables: Mapping[str, Optional[int]] = field(default_factory=dict)
 
     @property
@@ -63,22 +66,23 @@ def find_step(request: TableRequest, *kinds: type) -> Optional[Step]:
 def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> Inputs:
     """Look at every input once, and remember what was there.
 
-    :raises SourceError: a table that the query reads does not exist.
+    :raises SourceError: a table that the query reads does not exist; options of the ingest make no sense.
+    :raises FileReplaced: a file came again with other content, and that is to fail.
     """
     source = find_step(request, *_SOURCES)
     checks = find_step(request, CheckStep)
     names = set(source.inputs if isinstance(source, (TransformStep, PythonStep)) else ())
     names |= set(checks.inputs if isinstance(checks, CheckStep) else ()) - {request.table}
     tables = {name: _pin_table(spark, job, request, name) for name in sorted(names)}
-    listed: Sequence[SourceFile] = list_files(spark, source.files) if isinstance(source, IngestStep) else ()
-    unseen = tuple(file for file in listed if ledger.files.get(file.path) != file.version)
-    write = find_step(request, WriteStep)
-    replaces = isinstance(write, WriteStep) and write.strategy == "replace"
+    intake = Intake()
+    if isinstance(source, IngestStep):
+        listed = list_files(spark, source.files, recursive=source.recursive)
+        intake = take_in(source, listed, ledger.files, strategy=request.strategy, full_refresh=request.full_refresh)
     deterministic = not isinstance(source, (TransformStep, PythonStep)) or source.deterministic
     identity: Dict[str, Any] = {
         "spec": request.spec_sha256,
         "code": job.provenance.code_sha256,
-        "files": files_fingerprint(listed) if listed else None,
+        "files": files_fingerprint(intake.seen) if intake.seen else None,
         "tables": tables,
     }
     if isinstance(source, PythonStep):
@@ -86,8 +90,9 @@ def pin(spark: Any, job: JobRequest, request: TableRequest, ledger: Ledger) -> I
     return Inputs(
         fingerprint=ledgers.fingerprint(identity),
         repeatable=deterministic and None not in tables.values(),
-        fresh=tuple(listed) if replaces else unseen,
-        replaced=tuple(file.path for file in unseen if file.path in ledger.files),
+        fresh=intake.fresh,
+        replaced=intake.replaced,
+        left=intake.left,
         tables=tables,
     )
 
@@ -109,7 +114,7 @@ def judge(spark: Any, job: JobRequest, request: TableRequest, inputs: Inputs, *,
         rows = _no_rows(spark, request, source)
         return None if rows is None else _judged(request, write, rows, origin="file")
     batch = read_files(spark, source, inputs.fresh, columns=request.columns, run_id=job.task.run_id, ingested_at=now)
-    if request.columns is None and not set(batch.df.columns) - {*METADATA_COLUMNS, RAW, REASONS}:
+    if request.columns is None and not set(batch.df.columns) - {*METADATA_COLUMNS, FILE, RAW, REASONS}:
         return None
     return _judged(
         request, write, batch.df, origin="file", formats=batch.formats, absent=batch.absent, left_out=batch.left_out

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional
 
-from airflow_lake_provider.jobs.batch import RAW, REASONS, Batch
+from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS, Batch
 from airflow_lake_provider.jobs.errors import QuarantineDisabled, QuarantineLimitExceeded
 from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, quoted, stamped
 from airflow_lake_provider.jobs.progress import say
@@ -88,7 +88,8 @@ def stage(
 
     if not batch.rows_rejected:
         return None
-    source_file = F.col("_source_file") if "_source_file" in batch.rejected.columns else F.lit(None).cast("string")
+    named = next((name for name in (FILE, "_source_file") if name in batch.rejected.columns), None)
+    source_file = F.col(named) if named is not None else F.lit(None).cast("string")
     rows = batch.rejected.select(
         F.current_timestamp().alias("_quarantined_at"),
         F.lit(run_id).alias("_run_id"),

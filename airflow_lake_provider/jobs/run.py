@@ -13,14 +13,23 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs import quarantine
-from airflow_lake_provider.jobs.batch import DELETES, RAW, REASONS, Batch, deduplicate, materialise
-from airflow_lake_provider.jobs.errors import PublishConflict, QuarantineLimitExceeded, StepError
+from airflow_lake_provider.jobs.batch import DELETES, FILE, RAW, REASONS, Batch, deduplicate, materialise
+from airflow_lake_provider.jobs.errors import (
+    FileReplaced,
+    NoNewFile,
+    PublishConflict,
+    QuarantineLimitExceeded,
+    StepError,
+)
 from airflow_lake_provider.jobs.faults import reached
-from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, stamped
+from airflow_lake_provider.jobs.iceberg import PUBLISHED_TAG, IcebergTable, branch_of, quoted, stamped
 from airflow_lake_provider.jobs.inputs import Inputs, find_step, judge, pin
 from airflow_lake_provider.jobs.ledger import POINTER, Ledger, Publication, ledger_folder, read_ledger, write_delta
 from airflow_lake_provider.jobs.progress import say
 from airflow_lake_provider.jobs.quality import run_checks, verdict
+from airflow_lake_provider.jobs.sources.intake import named
+from airflow_lake_provider.jobs.sources.options import unknown_options
+from airflow_lake_provider.jobs.sources.unreadable import naming_files
 from airflow_lake_provider.jobs.tables import ensure_table, literal
 from airflow_lake_provider.jobs.write import REBUILDS, STRATEGIES, WritePlan
 from airflow_lake_provider.jobs.write.options import check_columns, check_options, sequence_of
@@ -37,7 +46,7 @@ from airflow_lake_provider.protocol import (
     check_failure,
     to_plain,
 )
-from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH
+from airflow_lake_provider.protocol.report import FAILED, NO_OP, PUBLISHED, SKIP_PUBLISH, SKIPPED
 
 _ATTEMPTS = 10
 _NOTHING_READ = Rows(
@@ -108,16 +117,23 @@ class TableRun:
         head = table.head() if table is not None else None
         inputs = pin(self._spark, self._job, self._request, ledger)
         reached("read", self._request.table)
+        empty = self._without_files(ledger, inputs, head)
+        if empty is not None:
+            return empty
         if table is not None and self._is_settled(ledger, inputs):
             return self._report(NO_OP, rows=_NOTHING_READ, plan="nothing", inputs=inputs, snapshot_id=head)
         if table is not None and self._sees_nothing(inputs):
             return self._nothing_to_read(table, inputs)
-        judged = judge(self._spark, self._job, self._request, inputs, now=datetime.now(timezone.utc))
+        self._check_files(table, inputs)
+        ingest = self._ingest
+        with naming_files(self._spark, ingest, inputs.fresh):
+            judged = judge(self._spark, self._job, self._request, inputs, now=datetime.now(timezone.utc))
         if judged is None:
             return self._nothing_to_read(table, inputs)
-        written = [name for name in judged.df.columns if name not in (DELETES, RAW, REASONS)]
+        written = [name for name in judged.df.columns if name not in (DELETES, FILE, RAW, REASONS)]
         check_columns(self._write, written, table=self._request.table)
-        batch = materialise(judged.df)
+        with naming_files(self._spark, ingest, inputs.fresh):
+            batch = materialise(judged.df)
         reached("judged", self._request.table)
         self._check_rejected(batch)
         batch = self._deduplicated(batch)
@@ -169,7 +185,9 @@ class TableRun:
         if last is None or self._request.full_refresh:
             return False
         same = last.fingerprint == inputs.fingerprint
-        is_query = find_step(self._request, IngestStep) is None
+        if self._ingest is not None and inputs.fresh and self._write.strategy != "replace":
+            return False  # the ledger is per file: no interval is done while a file of it is not
+        is_query = self._ingest is None
         if self._write.strategy == "append" and is_query and self._interval:
             if not same:
                 self._warnings.append(
@@ -181,8 +199,66 @@ class TableRun:
 
     def _sees_nothing(self, inputs: Inputs) -> bool:
         """Whether a table that its files replace has none to be replaced by: files that are gone withdraw nothing."""
-        is_ingest = find_step(self._request, IngestStep) is not None
-        return is_ingest and not inputs.fresh and self._write.strategy == "replace" and not self._request.full_refresh
+        return (
+            self._ingest is not None
+            and not inputs.fresh
+            and self._write.strategy == "replace"
+            and not self._request.full_refresh
+        )
+
+    @property
+    def _ingest(self) -> Optional[IngestStep]:
+        step = find_step(self._request, IngestStep)
+        return step if isinstance(step, IngestStep) else None
+
+    def _without_files(self, ledger: Ledger, inputs: Inputs, head: Optional[int]) -> Optional[TableReport]:
+        """Do what ``on_empty`` says where there is no file to take in.
+
+        It says nothing about a run whose interval is in the ledger: that one's files are in the table, by a run of the
+        same interval, and clearing a good run is no reason to skip or to fail.
+
+        :raises NoNewFile: it says fail.
+        """
+        step = self._ingest
+        if step is None or inputs.fresh or step.on_empty == "succeed":
+            return None
+        if self._interval and self._interval in ledger.intervals:
+            return None
+        what = f"no new file for {named(step.files)}"
+        if step.on_empty == "fail":
+            raise NoNewFile(
+                f"{self._request.table}: {what}, and on_empty is fail. Is the delivery late, or the glob wrong? With "
+                "`retries` the task waits for files; on_empty: skip or succeed lets the run go on without."
+            )
+        self._warnings.append(f"{what}, and on_empty is skip")
+        return self._report(SKIPPED, rows=_NOTHING_READ, plan="nothing", inputs=inputs, snapshot_id=head)
+
+    def _check_files(self, table: Optional[IcebergTable], inputs: Inputs) -> None:
+        """Say what the report should not hide about the files; see that the old rows of replaced ones can be found.
+
+        :raises FileReplaced: they cannot, for the rows do not say which file they are of.
+        """
+        step = self._ingest
+        if step is None:
+            return
+        self._warnings += unknown_options(self._spark, step.format, step.options)
+        if inputs.left:
+            self._warnings.append(
+                f"{inputs.left} new files are left for the next run, for files_per_run is {step.files_per_run}"
+            )
+        if table is not None and self._removes(inputs) and not self._tells_files(table, step):
+            raise FileReplaced(
+                f"{named(inputs.replaced)} came again with other content, and its old rows cannot be taken away: not "
+                f"all rows of {self._request.table} say in _source_file which file they are of. Nothing was written. "
+                "Take _source_file into metadata_columns and rebuild the table with --full-refresh; or set "
+                "on_replaced: append (the old rows stay) or fail."
+            )
+
+    def _tells_files(self, table: IcebergTable, step: IngestStep) -> bool:
+        if "_source_file" not in step.metadata_columns:
+            return False
+        rows = self._spark.table(quoted(table.identifier))
+        return "_source_file" in rows.columns and bool(rows.where("`_source_file` IS NULL").isEmpty())
 
     def _nothing_to_read(self, table: Optional[IcebergTable], inputs: Inputs) -> TableReport:
         """No new file, and no contract that says what the columns of an empty batch are."""
@@ -275,7 +351,8 @@ class TableRun:
 
     def _removes(self, inputs: Inputs) -> bool:
         """Whether rows of replaced files leave the table: an append takes a file's newest version only."""
-        return bool(inputs.replaced) and self._write.strategy == "append" and not self._request.full_refresh
+        keeps = self._ingest is None or self._ingest.on_replaced != "replace" or self._write.strategy != "append"
+        return bool(inputs.replaced) and not keeps and not self._request.full_refresh
 
     def _commit(self, table: IcebergTable, inputs: Inputs, plan: WritePlan, *, removes: bool) -> None:
         branch = table.branch(self._branch)

@@ -8,7 +8,7 @@ from airflow_lake_provider.jobs.errors import ContractError, SchemaChanged
 from airflow_lake_provider.jobs.iceberg import IcebergTable, quoted
 from airflow_lake_provider.jobs.ledger import SINCE
 from airflow_lake_provider.jobs.progress import say
-from airflow_lake_provider.protocol import METADATA_COLUMNS, Catalog, Column, TableRequest, WriteStep
+from airflow_lake_provider.protocol import METADATA_COLUMNS, Catalog, Column, IngestStep, TableRequest, WriteStep
 
 # `write.wap.enabled` lets the checks read the audit branch under the table's own name. The retry counts are Iceberg's
 # own loop around each commit: its default of 4 is short for many writers on one embedded catalog.
@@ -172,6 +172,8 @@ def _differences(spark: Any, table: IcebergTable, request: TableRequest, schema:
     have = {f.name.lower(): f for f in spark.table(quoted(table.identifier)).schema.fields}
     wanted = {f.name.lower(): f for f in schema.fields}
     required = {c.name.lower() for c in request.columns or () if not c.nullable}
+    # A query may give the metadata columns of what it reads, or not; of an ingest they are a setting as any other.
+    is_ingest = any(isinstance(step, IngestStep) for step in request.steps)
     for name, field in wanted.items():
         there = have.get(name)
         if there is None:
@@ -186,7 +188,7 @@ def _differences(spark: Any, table: IcebergTable, request: TableRequest, schema:
     found += [
         f"column {there.name} ({there.dataType.simpleString()}) is gone"
         for name, there in have.items()
-        if name not in wanted and name not in METADATA_COLUMNS
+        if name not in wanted and (is_ingest or name not in METADATA_COLUMNS)
     ]
     partitions = tuple(_normal_partition(word) for word in request.partition_by)
     if partitions != tuple(_normal_partition(word) for word in table.partition_fields):

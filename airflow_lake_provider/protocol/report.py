@@ -116,6 +116,12 @@ def upstream_failed(request: TableRequest, missing: Sequence[str]) -> TableRepor
     return TableReport(table=request.table, status=UPSTREAM_FAILED, strategy=request.strategy, error=error)
 
 
+def upstream_skipped(request: TableRequest, skipped: Sequence[str]) -> TableReport:
+    """Return the report of a table that was not run, because tables it stands on were skipped: Airflow's own rule."""
+    warning = f"not run, because {', '.join(skipped)} was skipped"
+    return TableReport(table=request.table, status=SKIPPED, strategy=request.strategy, warnings=(warning,))
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where the job ran."""

@@ -53,9 +53,10 @@ def transform(
 
 
 def ingest(table: str, files: str, format: str = "csv", strategy: str = "append", **more: Any) -> TableRequest:
-    """Return a request for one ingest's table; CSV has a header."""
+    """Return a request for one ingest's table; CSV has a header, options go by their names."""
     options = more.pop("options", {"header": "true"} if format == "csv" else {})
-    return request_of(table, IngestStep(files=(files,), format=format, options=options), strategy, **more)
+    own = {field.name: more.pop(field.name) for field in fields(IngestStep) if field.name in more}
+    return request_of(table, IngestStep(files=(files,), format=format, options=options, **own), strategy, **more)
 
 
 def request_of(table: str, source: Any, strategy: str, **more: Any) -> TableRequest:

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats
 from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.sources.files import SourceFile, is_local
 from airflow_lake_provider.jobs.tables import quoted_column
-
-FILE = "_lake_file"
-"""The internal column with the path of a row's file, as :class:`SourceFile` has it."""
 
 
 @dataclass(frozen=True)

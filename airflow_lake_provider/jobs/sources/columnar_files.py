@@ -208,9 +208,9 @@ def _read(spark: Any, kind: _Format, options: Options, schema: _Schema, files: S
 
 
 def _no_reader(spark: Any, kind: _Format) -> str:
+    jar = f"org.apache.spark:spark-{kind.name}_2.12"
     return (
-        f"This Spark ({spark.version}) has no reader for {kind.name}: it needs the jar org.apache.spark:spark-{kind.name} "
-        "of its own version (3.5.7 is the last for Scala 2.12, and serves later 3.5). `lake spark install` brings it to "
-        "the local environment; elsewhere name it in spark_conf as spark.jars.packages, "
-        f"org.apache.spark:spark-{kind.name}_2.12:3.5.7."
+        f"This Spark ({spark.version}) has no reader for {kind.name}: it needs the jar {jar} of its own version (3.5.7 "
+        "is the last one, and serves later 3.5). `lake spark install` brings it to the local environment; elsewhere "
+        f"name it in spark_conf: {{spark.jars.packages: '{jar}:3.5.7'}}."
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from airflow_lake_provider.jobs.batch import FILE
 from airflow_lake_provider.jobs.errors import SourceError
 from airflow_lake_provider.jobs.sources.batch import (
-    FILE,
     SourceBatch,
     file_column,
     reader_paths,

@@ -29,11 +29,12 @@ _ETAG = re.compile(r"\beTag='?([^\s;'}]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file: ``version`` changes when its content does, ``size`` is in bytes."""
+    """One file: ``version`` changes when its content does, ``size`` is in bytes, ``modified`` in ns since 1970."""
 
     path: str
     version: str
     size: int
+    modified: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,22 @@ class _Entry:
     is_folder: bool
     size: int = 0
     version: str = ""
+    modified: int = 0
     is_link: bool = False
 
 
 _ListFolder = Callable[[str], List[_Entry]]
 
 
-def list_files(spark: Any, globs: Sequence[str]) -> List[SourceFile]:
+def list_files(spark: Any, globs: Sequence[str], *, recursive: bool = False) -> List[SourceFile]:
     """Return the files that any of the globs names, each once, sorted by path.
 
     ``*``, ``?``, ``[...]`` stay within a folder, ``{a,b}`` is either, ``**`` crosses any number of folders, none
-    included, and no links. A pattern without any of them that names a folder means the files right in it. What
-    begins with ``_`` or ``.`` is not data, nor is a file that Hadoop is still copying. A folder that is not there holds
-    no files.
+    included, and no links. A path of a folder, and a pattern that ends in ``/``, mean the files right in the
+    folders that they name. What begins with ``_`` or ``.`` is not data, nor is a file that Hadoop is still copying. A
+    folder that is not there holds no files.
 
+    :param recursive: every folder that a glob names, with a ``/`` at its end or without, means all files below it.
     :param spark: the session; only asked for its Hadoop file systems where a glob is a URI that is not ``file://``.
     :raises SourceError: a glob is relative, or a file system cannot be reached.
     """
@@ -73,8 +76,8 @@ def list_files(spark: Any, globs: Sequence[str]) -> List[SourceFile]:
                     folders[folder] = list_folder(folder)
                 return folders[folder]
 
-            for entry in _walk(listed, root, below):
-                found[entry.path] = SourceFile(path=entry.path, version=entry.version, size=entry.size)
+            for entry in _walk(listed, root, below, recursive):
+                found[entry.path] = SourceFile(entry.path, entry.version, entry.size, entry.modified)
     return [found[path] for path in sorted(found)]
 
 
@@ -133,11 +136,16 @@ def _lister(spark: Any, pattern: str) -> Tuple[_ListFolder, str, str]:
     return hadoop_folder(spark), f"{scheme}://{authority}/", f"/{path}"
 
 
-def _walk(list_folder: _ListFolder, root: str, pattern: str) -> Iterator[_Entry]:
+def _walk(list_folder: _ListFolder, root: str, pattern: str, recursive: bool = False) -> Iterator[_Entry]:
     segments = [segment for segment in pattern.split("/") if segment]
+    below = [_ANY_FOLDERS, "*"] if recursive else ["*"]
     literal = next((n for n, segment in enumerate(segments) if _MAGIC.search(segment)), len(segments))
     if literal < len(segments):
-        yield from _descend(list_folder, root + "/".join(segments[:literal]), segments[literal:])
+        start, rest = root + "/".join(segments[:literal]), segments[literal:]
+        if not pattern.endswith("/"):
+            yield from _descend(list_folder, start, rest)
+        if recursive or pattern.endswith("/"):
+            yield from _descend(list_folder, start, [*rest, *below])
         return
     if segments and not pattern.endswith("/"):
         *folders, name = segments
@@ -146,7 +154,7 @@ def _walk(list_folder: _ListFolder, root: str, pattern: str) -> Iterator[_Entry]
                 if not _is_hidden(name):
                     yield entry
                 return
-    yield from _descend(list_folder, root + "/".join(segments), ["*"])
+    yield from _descend(list_folder, root + "/".join(segments), below)
 
 
 def _descend(list_folder: _ListFolder, folder: str, segments: Sequence[str]) -> Iterator[_Entry]:
@@ -170,7 +178,10 @@ def _within(list_folder: _ListFolder, entries: Sequence[_Entry], segments: Seque
             continue
         if not rest and not entry.is_folder:
             yield entry
-        elif rest and entry.is_folder:
+        elif (
+            rest and entry.is_folder and not (entry.is_link and rest[0] == _ANY_FOLDERS and _MAGIC.search(segments[0]))
+        ):
+            # Only a link that is named leads to all that is below it: see _descend.
             yield from _descend(list_folder, entry.path, rest)
 
 
@@ -227,7 +238,7 @@ def _local_folder(folder: str) -> List[_Entry]:
                     continue  # gone since, or a link to nothing
                 path = os.path.join(folder, item.name)
                 version = f"{status.st_size}-{status.st_mtime_ns}"
-                entries.append(_Entry(item.name, path, False, status.st_size, version))
+                entries.append(_Entry(item.name, path, False, status.st_size, version, status.st_mtime_ns))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as exc:
@@ -285,4 +296,4 @@ def _hadoop_entry(status: Any) -> _Entry:
 def _entry_of(path: str, is_folder: bool, size: int, mtime: Any, etag: Optional[str]) -> _Entry:
     name = path.rstrip("/").rpartition("/")[2]
     version = etag if etag and etag != "null" else f"{size}-{mtime}"
-    return _Entry(name, path, True) if is_folder else _Entry(name, path, False, size, version)
+    return _Entry(name, path, True) if is_folder else _Entry(name, path, False, size, version, int(mtime) * 1_000_000)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import parse_type
 from airflow_lake_provider.jobs.errors import SourceError
-from airflow_lake_provider.jobs.sources.batch import FILE, SourceBatch, file_column, reader_paths, valid_utf8
+from airflow_lake_provider.jobs.sources.batch import SourceBatch, file_column, reader_paths, valid_utf8
 from airflow_lake_provider.jobs.sources.files import SourceFile
 from airflow_lake_provider.jobs.sources.options import Options
 from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql

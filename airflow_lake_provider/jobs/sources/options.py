@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+import difflib
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs.cast import Formats
 from airflow_lake_provider.jobs.errors import SourceError
@@ -17,6 +18,7 @@ _REFUSED = {
     "path": "name the files in `files`",
     "paths": "name the files in `files`",
     "locale": "months and days are read in English",
+    "recursivefilelookup": "say `recursive: true` beside `files`",
 }
 _MODES = {
     "DROPMALFORMED": "it loses rows without a word; leave it out: rows that do not parse go to the quarantine table",
@@ -69,6 +71,39 @@ class Options:
             time_zone=self.given("timeZone"),
             base64=base64,
         )
+
+
+_SPARKS = {
+    "csv": "catalyst.csv.CSVOptions",
+    "json": "catalyst.json.JSONOptions",
+    "parquet": "execution.datasources.parquet.ParquetOptions",
+    "orc": "execution.datasources.orc.OrcOptions",
+    "avro": "avro.AvroOptions",
+}
+# What this package reads itself, where Spark's list of a format does not have it.
+_OURS = ("timestampNTZFormat", "dateFormat", "timestampFormat", "timeZone")
+
+
+def unknown_options(spark: Any, format: str, given: Mapping[str, str]) -> Tuple[str, ...]:
+    """Return a warning for each option that the format's reader does not know, by Spark's own list."""
+    if not given or format not in _SPARKS:
+        return ()
+    place = spark._jvm.org.apache.spark.sql
+    try:
+        for part in _SPARKS[format].split("."):
+            place = getattr(place, part)
+        known = [*str(place.getAllOptions().mkString(",")).split(","), *_OURS]
+    except Exception:  # a Spark that keeps its list elsewhere, or has no such reader: then nobody can tell
+        return ()
+    spellings = {name.lower(): name for name in known}
+    warnings = []
+    for name in given:
+        if name.lower() in spellings:
+            continue
+        near = difflib.get_close_matches(name.lower(), spellings, n=1)
+        meant = f"; did you mean {spellings[near[0]]}?" if near else ""
+        warnings.append(f"options: the reader of {format} knows no {name}, so it has no effect{meant}")
+    return tuple(warnings)
 
 
 def _word(value: object) -> str:

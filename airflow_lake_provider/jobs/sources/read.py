@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
-from airflow_lake_provider.jobs.batch import RAW, REASONS
+from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats
 from airflow_lake_provider.jobs.errors import SourceError
-from airflow_lake_provider.jobs.sources.batch import FILE, SourceBatch
+from airflow_lake_provider.jobs.sources.batch import SourceBatch
 from airflow_lake_provider.jobs.sources.columnar_files import read_avro, read_orc, read_parquet
 from airflow_lake_provider.jobs.sources.csv_files import read_csv
 from airflow_lake_provider.jobs.sources.files import SourceFile
@@ -115,7 +115,12 @@ def _with_metadata(batch: SourceBatch, step: IngestStep, run_id: str, ingested_a
         if name in (FILE, RAW, REASONS):
             continue
         (left_out if name.lower() in wanted else data).append(name)
+    file = [] if "_source_file" in wanted else [FILE]
     df = batch.df.select(
-        *(F.col(quoted_column(name)) for name in data), *(made[name].alias(name) for name in wanted), RAW, REASONS
+        *(F.col(quoted_column(name)) for name in data),
+        *(made[name].alias(name) for name in wanted),
+        *file,
+        RAW,
+        REASONS,
     )
     return replace(batch, df=df, left_out=(*batch.left_out, *left_out))

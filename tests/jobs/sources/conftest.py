@@ -66,7 +66,7 @@ def read(spark: Any, tmp_path: Path) -> Callable[..., Read]:
         if not collect:
             return Read([], [], judged.left_out, judged.missing, judged.df)
         rows = [row.asDict(recursive=True) for row in judged.df.collect()]
-        internal = ("_lake_reasons", "_lake_raw")
+        internal = ("_lake_reasons", "_lake_raw", "_lake_file")
         good = [{k: v for k, v in row.items() if k not in internal} for row in rows if not row["_lake_reasons"]]
         rejected = [(row["_lake_reasons"], row["_lake_raw"]) for row in rows if row["_lake_reasons"]]
         assert all(row["_lake_raw"] is None for row in rows if not row["_lake_reasons"])

@@ -33,8 +33,8 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def names(landing: Path, *globs: str) -> list[str]:
-    files = list_files(None, [f"{landing}/{glob}" for glob in globs])
+def names(landing: Path, *globs: str, recursive: bool = False) -> list[str]:
+    files = list_files(None, [f"{landing}/{glob}" for glob in globs], recursive=recursive)
     return [os.path.relpath(file.path, landing) for file in files]
 
 
@@ -54,6 +54,8 @@ def names(landing: Path, *globs: str) -> list[str]:
         (["day=1"], ["day=1/x.csv"]),
         (["day=1/"], ["day=1/x.csv"]),
         (["day=2"], ["day=2/x.csv"]),
+        (["day=*"], []),
+        (["day=*/"], ["day=1/x.csv", "day=2/x.csv"]),
         (["a.csv", "*.csv", "a.csv"], ["a.csv", "b.csv"]),
         (["a.csv/"], []),
         (["_hidden.csv"], []),
@@ -65,6 +67,41 @@ def names(landing: Path, *globs: str) -> list[str]:
 )
 def test_a_glob_names_exactly_the_data_files(landing: Path, globs: list[str], expected: list[str]) -> None:
     assert names(landing, *globs) == expected
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (["day=2"], ["day=2/deep/er/y.csv", "day=2/x.csv"]),
+        (["day=2/"], ["day=2/deep/er/y.csv", "day=2/x.csv"]),
+        (["day=*"], ["day=1/x.csv", "day=2/deep/er/y.csv", "day=2/x.csv"]),
+        (["day=?/"], ["day=1/x.csv", "day=2/deep/er/y.csv", "day=2/x.csv"]),
+        (["*.csv"], ["a.csv", "b.csv"]),
+        (["a.csv"], ["a.csv"]),
+        (["*/deep"], ["day=2/deep/er/y.csv"]),
+        (["_temporary", "nowhere"], ["_temporary/z.csv"]),
+        (["_*", ".*"], []),
+        (
+            ["*"],
+            ["a.csv", "b.csv", "c.json", "day=1/x.csv", "day=2/deep/er/y.csv", "day=2/x.csv", "ünï côdé/s p.csv"],
+        ),
+        (
+            [""],
+            ["a.csv", "b.csv", "c.json", "day=1/x.csv", "day=2/deep/er/y.csv", "day=2/x.csv", "ünï côdé/s p.csv"],
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_recursive_glob_means_all_data_below_the_folders_it_names(
+    landing: Path, globs: list[str], expected: list[str]
+) -> None:
+    assert names(landing, *globs, recursive=True) == expected
+
+
+def test_a_recursive_glob_finds_no_file_twice_by_a_link(landing: Path) -> None:
+    (landing / "day=1" / "loop").symlink_to(landing)
+    assert names(landing, "day=*", recursive=True) == names(landing, "day=*", "day=1/*", recursive=True)
+    assert names(landing, "day=1/loop", recursive=True)[0] == "day=1/loop/a.csv"
 
 
 def test_a_hidden_folder_above_the_glob_is_the_users_own_choice(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""Which of the files that are there a run takes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Mapping, Optional, Sequence, Tuple
+
+from airflow_lake_provider.jobs.errors import FileReplaced, SourceError
+from airflow_lake_provider.jobs.sources.files import SourceFile
+from airflow_lake_provider.protocol import IngestStep
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The files of one run.
+
+    ``fresh`` are the files to read: those that the table has not taken in, or all of them where the table is replaced
+    by what they give. ``replaced`` are the paths among them that it holds in another version. ``left`` new files wait
+    for the next run. ``seen`` are all files that the table holds after this run: they identify its outcome, so that a
+    run that leaves some behind is not mistaken for the one that takes them.
+    """
+
+    fresh: Tuple[SourceFile, ...] = ()
+    replaced: Tuple[str, ...] = ()
+    left: int = 0
+    seen: Tuple[SourceFile, ...] = ()
+
+
+def take_in(
+    step: IngestStep,
+    listed: Sequence[SourceFile],
+    known: Mapping[str, str],
+    *,
+    strategy: Optional[str],
+    full_refresh: bool = False,
+) -> Intake:
+    """Choose the files of a run.
+
+    A full refresh takes in all files whatever ``files_per_run`` says: no table is published by halves.
+
+    :param known: the files that the table has taken in, by path, each with its version.
+    :raises SourceError: an option makes no sense with the strategy.
+    :raises FileReplaced: a known file has other content and ``on_replaced`` is fail.
+    """
+    _check(step, strategy)
+    unseen = [file for file in listed if known.get(file.path) != file.version]
+    if step.on_replaced == "fail":
+        _refuse_replaced([file.path for file in unseen if file.path in known])
+    left: List[SourceFile] = []
+    if strategy == "replace":
+        chosen = list(listed)
+    elif step.files_per_run is None or full_refresh:
+        chosen = unseen
+    else:
+        oldest_first = sorted(unseen, key=lambda file: (file.modified, file.path))
+        chosen, left = oldest_first[: step.files_per_run], oldest_first[step.files_per_run :]
+    waiting = {file.path for file in left}
+    return Intake(
+        fresh=tuple(chosen),
+        replaced=tuple(file.path for file in unseen if file.path in known and file.path not in waiting),
+        left=len(left),
+        seen=tuple(file for file in listed if file.path not in waiting),
+    )
+
+
+def named(paths: Sequence[str]) -> str:
+    """Return up to three of some files, and how many there are.
+
+    >>> named(["/a"]), named(["/a", "/b", "/c", "/d"])
+    ('/a', '/a, /b, /c, ... (4 files)')
+    """
+    shown = ", ".join(paths[:_EXAMPLES])
+    return shown if len(paths) <= _EXAMPLES else f"{shown}, ... ({len(paths)} files)"
+
+
+def _check(step: IngestStep, strategy: Optional[str]) -> None:
+    if strategy == "replace" and step.files_per_run is not None:
+        raise SourceError(
+            "files_per_run does not go with write: replace: the table is what all of its files give, so each run reads "
+            "all of them. Leave files_per_run out, or write with append or merge."
+        )
+    if strategy == "replace" and step.on_replaced == "append":
+        raise SourceError(
+            "on_replaced: append does not go with write: replace: the table is what its files give now, so rows of a "
+            "file's old content cannot stay. Leave on_replaced out, or write with append."
+        )
+    if step.files_per_run is not None and step.files_per_run < 1:
+        raise SourceError(f"files_per_run is {step.files_per_run}; expected 1 or more")
+
+
+def _refuse_replaced(paths: Sequence[str]) -> None:
+    if not paths:
+        return
+    verb, they = ("has", "it") if len(paths) == 1 else ("have", "they")
+    raise FileReplaced(
+        f"{named(paths)} {verb} other content than when {they} came in, and on_replaced is fail; nothing was "
+        "written. Give new content a path of its own, or say what to do with the old rows: on_replaced: replace takes "
+        "them away, append keeps them; --full-refresh rebuilds the table from the files that are there."
+    )

@@ -93,3 +93,32 @@ def test_catalog_that_pyiceberg_lacks_is_named() -> None:
 def test_person_sees_name_and_properties(lake: Lake, project: Path) -> None:
     lines = lake("catalog", "--project", project).out.splitlines()
     assert lines[:2] == ["lake", "  type: sql"]
+
+
+SHARED = """\
+environments:
+  shared:
+    namespace_prefix: dev_
+    env: [LAKE_TOKEN]
+    catalog: {type: rest, uri: "http://127.0.0.1:1/none", token: "${env.LAKE_TOKEN}"}
+"""
+
+
+def test_secret_is_left_out_and_named(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lake.yaml").write_text(SHARED)
+    monkeypatch.setenv("LAKE_TOKEN", "s3cret")
+    result = lake("catalog", "--project", tmp_path, "--env", "shared", "--json")
+    properties = {"type": "rest", "uri": "http://127.0.0.1:1/none"}
+    assert result.document == {"name": "lake", "properties": properties}
+    assert "token (from LAKE_TOKEN)" in result.err
+    person = lake("catalog", "--project", tmp_path, "--env", "shared")
+    assert "the namespace of a layer: dev_<layer>" in person.out
+    assert "s3cret" not in result.out + result.err + person.out + person.err
+
+
+def test_tables_need_the_secret_here(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lake.yaml").write_text(SHARED)
+    monkeypatch.delenv("LAKE_TOKEN", raising=False)
+    result = lake("tables", "--project", tmp_path, "--env", "shared")
+    assert result.exit_code == 1
+    assert "needs token; set LAKE_TOKEN" in result.err

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.engines.data_plane import DataPlane
+from airflow_lake_provider.engines.process import started_at
 
 DEADLINE_SECONDS = 90
 
@@ -48,11 +49,10 @@ class StandaloneCluster:
         return found
 
     def executors(self) -> list[int]:
-        """The process ids of the executors: the worker's children."""
-        children = Path(f"/proc/{self.worker.pid}/task")
-        return [
-            int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split()
-        ]  # fmt: skip
+        """The process ids of the executors: those children of the worker that live (its launcher stays as a zombie)."""
+        threads = Path(f"/proc/{self.worker.pid}/task").iterdir()
+        children = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+        return [pid for pid in children if started_at(pid) is not None]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from airflow_lake_provider.protocol import (
     open_store,
     to_json,
 )
-from airflow_lake_provider.protocol.report import FAILED, PUBLISHED, UPSTREAM_FAILED, upstream_failed
+from airflow_lake_provider.protocol.report import FAILED, PUBLISHED, held_back
 
 Outcome = TableReport | Exception | Callable[[JobRequest], TableReport]
 """What becomes of a table: its report, the error it fails with, or a function of the request that gives the report."""
@@ -136,15 +136,9 @@ class InMemoryEngine:
     def _report(self, request: JobRequest) -> JobReport:
         now = datetime.now(UTC).isoformat()
         tables: list[TableReport] = []
-        broken: set[str] = set()
         for table in request.tables:
-            if missing := [upstream for upstream in table.upstream if upstream in broken]:
-                entry = upstream_failed(table, missing)
-            else:
-                entry = self._table(request, table.table, table.strategy)
-            if entry.status in (FAILED, UPSTREAM_FAILED):
-                broken.add(table.table)
-            tables.append(entry)
+            held = held_back(table, {entry.table: entry.status for entry in tables})
+            tables.append(held or self._table(request, table.table, table.strategy))
         failed = [entry for entry in tables if entry.status == FAILED and entry.error is not None]
         return JobReport(
             request_id=request.request_id,

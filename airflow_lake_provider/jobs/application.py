@@ -25,18 +25,9 @@ from airflow_lake_provider.protocol import (
     TableRequest,
     to_json,
 )
-from airflow_lake_provider.protocol.report import (
-    FAILED,
-    NO_OP,
-    PUBLISHED,
-    SKIP_PUBLISH,
-    SKIPPED,
-    upstream_failed,
-    upstream_skipped,
-)
+from airflow_lake_provider.protocol.report import FAILED, held_back
 from airflow_lake_provider.protocol.stack import condense
 
-_GOOD = (PUBLISHED, NO_OP, SKIP_PUBLISH)
 # Spark's own verdicts on a query: the same text gives the same answer on every try.
 _FINAL = ("AnalysisException", "ParseException", "IllegalArgumentException", "PySparkValueError", "PySparkTypeError")
 
@@ -92,12 +83,9 @@ class Application:
         return 1 if broken else 0
 
     def _run_one(self, spark: Any, request: TableRequest) -> TableReport:
-        missing = [name for name in request.upstream if not self._is_good(name)]
-        if missing:
-            return upstream_failed(request, missing)
-        skipped = [name for name in request.upstream if self._status(name) == SKIPPED]
-        if skipped:
-            return upstream_skipped(request, skipped)
+        held = held_back(request, {name: report.status for name, report in self._tables.items()})
+        if held is not None:
+            return held
         started = time.monotonic()
         say(f"{request.table}: started")
         try:
@@ -111,13 +99,6 @@ class Application:
         for doubt in _doubts(report):
             say(f"{report.table}: {doubt}")
         return report
-
-    def _is_good(self, table: str) -> bool:
-        return self._status(table) in (None, *_GOOD, SKIPPED)
-
-    def _status(self, table: str) -> Optional[str]:
-        report = self._tables.get(table)
-        return report.status if report is not None else None
 
     def _write(self, status: str, *, error: Optional[JobError] = None) -> None:
         report = JobReport(

@@ -7,7 +7,7 @@ Replaced atomically after each table, final at the end, on success and on failur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from airflow_lake_provider.protocol.request import PROTOCOL_VERSION, TableRequest
 
@@ -110,16 +110,22 @@ class TableReport:
     seconds: float = 0.0
 
 
-def upstream_failed(request: TableRequest, missing: Sequence[str]) -> TableReport:
-    """Return the report of a table that was not run, because tables it stands on did not succeed."""
-    error = JobError(type="UpstreamFailed", message=f"not run, because {', '.join(missing)} did not succeed")
-    return TableReport(table=request.table, status=UPSTREAM_FAILED, strategy=request.strategy, error=error)
+def held_back(request: TableRequest, statuses: Mapping[str, str]) -> Optional[TableReport]:
+    """Return the report of a table that is not run because of the tables it stands on, ``None`` where it may run.
 
+    The rule is Airflow's ``all_success``: a failure before it fails it, else a skip before it skips it.
 
-def upstream_skipped(request: TableRequest, skipped: Sequence[str]) -> TableReport:
-    """Return the report of a table that was not run, because tables it stands on were skipped: Airflow's own rule."""
-    warning = f"not run, because {', '.join(skipped)} was skipped"
-    return TableReport(table=request.table, status=SKIPPED, strategy=request.strategy, warnings=(warning,))
+    :param statuses: of the tables that were run or held back so far.
+    """
+    failed = [name for name in request.upstream if statuses.get(name) in (FAILED, UPSTREAM_FAILED)]
+    if failed:
+        error = JobError(type="UpstreamFailed", message=f"not run, because {', '.join(failed)} did not succeed")
+        return TableReport(table=request.table, status=UPSTREAM_FAILED, strategy=request.strategy, error=error)
+    skipped = [name for name in request.upstream if statuses.get(name) == SKIPPED]
+    if skipped:
+        warning = f"not run, because {', '.join(skipped)} was skipped"
+        return TableReport(table=request.table, status=SKIPPED, strategy=request.strategy, warnings=(warning,))
+    return None
 
 
 @dataclass(frozen=True)

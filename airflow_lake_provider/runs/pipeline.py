@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_lake_provider.engines import Engine, get_engine
 from airflow_lake_provider.exceptions import LakeError, SpecError, UnknownName
-from airflow_lake_provider.plan import PipelinePlan, TablePlan, merge_conf, names_interval, table_request
+from airflow_lake_provider.plan import PipelinePlan, TablePlan, merge_conf, merge_options, table_request
 from airflow_lake_provider.protocol import (
     DataInterval,
     JobError,
@@ -21,7 +21,7 @@ from airflow_lake_provider.protocol import (
     TableRequest,
     TaskIdentity,
 )
-from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED, upstream_failed
+from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED, held_back
 from airflow_lake_provider.runs.outcome import is_final
 from airflow_lake_provider.runs.results import table_entry
 from airflow_lake_provider.runs.schedule import last_interval
@@ -108,7 +108,7 @@ def _prepare(
         environment=plan.environment,
         inputs=table.inputs,
         upstream=tuple(name for name in table.upstream if name in among),
-        names_interval=names_interval([table.settings.get("sql"), table.settings.get("ingest")]),
+        names_interval=table.names_interval,
         full_refresh=full_refresh,
         folder=table.folder,
     )
@@ -145,17 +145,16 @@ class _PipelineRun:
         return self._entries(tables, self._job(TASK_ID, tables))
 
     def isolated(self, tables: Sequence[_Table]) -> list[dict[str, Any]]:
-        """Run one job per table; what stands on a failed one is not started."""
+        """Run one job per table; what stands on a failed one or a skipped one is not started."""
         entries: list[dict[str, Any]] = []
-        broken: set[str] = set()
+        statuses: dict[str, str] = {}
         for table in tables:
             name = table.plan.table
-            if missing := [upstream for upstream in table.request.upstream if upstream in broken]:
-                entry = table_entry(self._tell(upstream_failed(table.request, missing)), "")
+            if held := held_back(table.request, statuses):
+                entry = table_entry(self._tell(held), "")
             else:
                 entry = self._entries([table], self._job(table.plan.task_id, [table]))[0]
-            if entry["status"] in (FAILED, UPSTREAM_FAILED):
-                broken.add(name)
+            statuses[name] = entry["status"]
             entries.append(entry)
         return entries
 
@@ -175,6 +174,7 @@ class _PipelineRun:
             interval=self.interval,
             logical_date=self.interval.start if self.interval else None,
             spark_conf=self._spark_conf(tables),
+            engine_options=merge_options(*(table.plan.settings.get("engine_options") for table in tables)),
             provenance=self._provenance(tables),
             log=self.log,
             poll_interval=self.poll_interval,

@@ -51,12 +51,19 @@ def test_outcome_may_be_a_report_or_a_function_of_the_request(spark_job: SparkJo
     def no_op(request: JobRequest) -> TableReport:
         return TableReport(table="", status="no_op", plan=request.pipeline)
 
-    skipped = TableReport(table="whatever", status="skipped")
-    report = report_of(InMemoryEngine(outcomes={"silver.a": skipped, "gold.b": no_op}), spark_job)
+    kept = TableReport(table="whatever", status="skip_publish")
+    report = report_of(InMemoryEngine(outcomes={"silver.a": kept, "gold.b": no_op}), spark_job)
     assert [(t.table, t.status, t.plan) for t in report.tables] == [
-        ("silver.a", "skipped", None),
+        ("silver.a", "skip_publish", None),
         ("gold.b", "no_op", "flights"),
     ]
+
+
+def test_what_stands_on_a_skipped_table_is_skipped(spark_job: SparkJob) -> None:
+    skipped = TableReport(table="whatever", status="skipped")
+    report = report_of(InMemoryEngine(outcomes={"silver.a": skipped}), spark_job)
+    assert [(t.table, t.status) for t in report.tables] == [("silver.a", "skipped"), ("gold.b", "skipped")]
+    assert report.tables[1].warnings == ("not run, because silver.a was skipped",)
 
 
 def test_states_come_one_by_one_before_the_end(spark_job: SparkJob) -> None:

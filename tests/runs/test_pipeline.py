@@ -114,6 +114,15 @@ def test_isolated_run_is_one_job_per_table_with_the_same_end(plan: PipelinePlan)
     assert errors[0][1] == {"type": "UpstreamFailed", "message": "not run, because bronze.orders did not succeed"}
 
 
+@pytest.mark.parametrize("isolated", [True, False])
+def test_what_stands_on_a_skipped_table_is_skipped_and_the_run_is_good(plan: PipelinePlan, isolated: bool) -> None:
+    skipped = TableReport(table="bronze.orders", status="skipped")
+    engine = InMemoryEngine(outcomes={"bronze.orders": skipped})
+    document = run_pipeline(plan, log=LOG, engine=engine, isolated=isolated)
+    assert statuses(document) == {"bronze.orders": "skipped", "silver.orders": "skipped", "gold.other": "published"}
+    assert document["status"] == "success"
+
+
 def test_chosen_tables_run_without_what_they_stand_on(plan: PipelinePlan) -> None:
     engine = InMemoryEngine()
     document = run_pipeline(plan, log=LOG, engine=engine, tables=["silver.orders"])

@@ -29,7 +29,7 @@ _CLOCK_AND_CHANCE = re.compile(
     re.IGNORECASE,
 )
 _MOVING_LITERAL = re.compile(r"\b(?:date|timestamp)\s*'\s*(?:now|today|yesterday|tomorrow)\s*'", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"70{2,}7")
+PLACEHOLDER = re.compile(r"70{2,}7")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_query(sql: str) -> Query:
     deterministic = is_deterministic(sql)
     if select is None:
         return Query((), readable=False, deterministic=deterministic)
-    found = (_table_name(table) for table in named_tables(select))
+    found = (table_name(table) for table in named_tables(select))
     return Query(tuple(sorted(found, key=lambda name: name.start)), deterministic=deterministic)
 
 
@@ -95,16 +95,16 @@ def parse_select(sql: str) -> Any | None:
     try:
         statements = _parse(masked.text)
     except SqlError as exc:
-        if _PLACEHOLDER.fullmatch(masked.text[exc.start : exc.end]) or exc.start in masked.expressions:
+        if PLACEHOLDER.fullmatch(masked.text[exc.start : exc.end]) or exc.start in masked.expressions:
             return None
         # A template may also stand for a piece of syntax, or for nothing.
-        blanked = _PLACEHOLDER.sub(lambda m: " " * len(m[0]), masked.text)
+        blanked = PLACEHOLDER.sub(lambda m: " " * len(m[0]), masked.text)
         try:
             statements = _parse(blanked)
         except SqlError:
             raise exc from None
     select = _one_select(statements, masked.text)
-    named = (_PLACEHOLDER.search(part.name) for table in named_tables(select) for part in identifiers_of(table))
+    named = (PLACEHOLDER.search(part.name) for table in named_tables(select) for part in identifiers_of(table))
     return None if _has_computed_table(select) or any(named) else select
 
 
@@ -153,7 +153,7 @@ def read_predicate(sql: str) -> list[tuple[str, int, int]]:
     for column in condition.find_all(exp.Column):
         first = column.parts[0]
         start, end = first.meta.get("start"), first.meta.get("end")
-        if isinstance(start, int) and isinstance(end, int) and not _PLACEHOLDER.search(first.name):
+        if isinstance(start, int) and isinstance(end, int) and not PLACEHOLDER.search(first.name):
             columns.append((first.name, start - len(prefix), end + 1 - len(prefix)))
     return sorted(columns, key=lambda found: found[1])
 
@@ -303,7 +303,8 @@ def identifiers_of(node: Any) -> list[Any]:
     return [part for part in node.parts if isinstance(part, exp.Identifier)]
 
 
-def _table_name(table: Any) -> TableName:
+def table_name(table: Any) -> TableName:
+    """Return what a node of a tree names, with its place."""
     identifiers = identifiers_of(table)
     places = [(i.meta["start"], i.meta["end"] + 1) for i in identifiers if "start" in i.meta]
     start = min((place[0] for place in places), default=0)

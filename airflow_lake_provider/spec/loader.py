@@ -74,6 +74,14 @@ class _Table:
     names_inputs: bool
     kind: str | None
     function: PythonFunction | None = None
+    is_contract_wrong: bool = False
+
+    def contract(self) -> list[str] | None:
+        """Return the columns that the table has, if it says so."""
+        if self.spec.columns is None or self.is_contract_wrong:
+            return None
+        by_source = self.spec.write.when_not_matched_by_source if self.spec.write is not None else None
+        return [*self.spec.columns, *(by_source.values() if isinstance(by_source, dict) else ())]
 
 
 class _Reading:
@@ -310,6 +318,7 @@ class _Reading:
         if spec is None:
             return False
         table = _Table(spec, bool(spec.depends_on) or "depends_on" in broken, layer.kind)
+        table.is_contract_wrong = bool({"columns", "write"} & set(broken))
         self.read_sources(name, table, merged)
         for problem in table_problems(
             name, spec, kind=layer.kind, layers=layers.names, broken=broken, is_of_interval=_names_interval(table)
@@ -323,7 +332,7 @@ class _Reading:
         """Read the files that hold the query or the function, if any; a file's text stands as ``sql`` then."""
         if table.spec.sql_file is not None:
             text = self.read_sql_file(table.spec.sql_file, ("tables", name, "sql_file"), merged.entries["sql_file"][1])
-            if text is not None and "sql" not in merged.entries:
+            if text is not None and table.spec.sql is None:
                 merged.entries["sql"] = (merged.entries["sql_file"][0], text)
                 table.spec = table.spec.model_copy(update={"sql": text.value})
         if table.spec.python is not None:
@@ -426,7 +435,9 @@ class _Reading:
             if name in made:
                 message = f"`{name}` is a table of this spec"
                 self.add(Problem(("external", number), "external", message, "expected tables that others write"))
-        reads = Reads(KnownTables(made, [*self.wrong_tables, *external], self.project), self.root, self.path)
+        known = KnownTables(made, [*self.wrong_tables, *external], self.project)
+        contracts = {name: columns for name, table in self.tables.items() if (columns := table.contract()) is not None}
+        reads = Reads(known, self.root, self.path, contracts=contracts)
         for name, table in self.tables.items():
             reads.table(name, table.spec, table.function, names_inputs=table.names_inputs)
         reads.circles(list(self.tables))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,26 +12,35 @@ from airflow_lake_provider.spec.check import check_mentions, check_queries
 from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.extends import shown_beside
 from airflow_lake_provider.spec.lineage import SqlError, TableName, read_query
-from airflow_lake_provider.spec.naming import KnownTables, circles
+from airflow_lake_provider.spec.naming import KnownTables, circles, is_part_of_table
 from airflow_lake_provider.spec.node import SCALAR, Node
-from airflow_lake_provider.spec.problem import Path, Problem
+from airflow_lake_provider.spec.problem import Path, Problem, did_you_mean
 from airflow_lake_provider.spec.python_source import PythonFunction
 from airflow_lake_provider.spec.reading import locate
 from airflow_lake_provider.spec.source import Source
+from airflow_lake_provider.spec.sql_columns import unknown_columns
 from airflow_lake_provider.spec.table import TableSpec
 
 At = Callable[[int, int], Diagnostic]
 """Gives the place of some characters of a text."""
+
+MAX_SHOWN = 12
+"""How many columns a message lists."""
 
 
 class Reads:
     """Collects, table by table, what is read; and what is wrong with it.
 
     ``inputs`` are all tables that a table reads, ``upstream`` those of this spec that make them.
+
+    :param contracts: the columns of the tables of this spec that say so.
     """
 
-    def __init__(self, known: KnownTables, root: Node, spec_path: FilePath) -> None:
+    def __init__(
+        self, known: KnownTables, root: Node, spec_path: FilePath, *, contracts: Mapping[str, Collection[str]]
+    ) -> None:
         self._known = known
+        self._contracts = contracts
         self._root = root
         self._spec_path = spec_path
         self._edges: dict[str, dict[str, Diagnostic]] = {}
@@ -116,6 +125,24 @@ class Reads:
             self._wrong(at(*_deciding(sql)), "unread-sql", message, "Name its tables in `depends_on`.")
         for name in query.tables:
             self._use(table, name, at, in_check=in_check)
+        if any(self._contract(name) is not None for name in query.tables):
+            self._columns(sql, at)
+
+    def _contract(self, name: TableName) -> Collection[str] | None:
+        if is_part_of_table(name.parts[-1]):
+            return None  # a metadata table, or a ref that may be older than the contract
+        return self._contracts.get(self._known.resolve(name) or "")
+
+    def _columns(self, sql: str, at: At) -> None:
+        for column in unknown_columns(sql, self._contract):
+            message = f"no table of the query has a column `{column.name}`"
+            if column.table:
+                message = f"`{column.table}` has no column `{column.name}`"
+            shown = ", ".join(f"`{name}`" for name in column.known[:MAX_SHOWN])
+            hint = did_you_mean(column.name, column.known) or f"there are {shown}" + (
+                " and more" if len(column.known) > MAX_SHOWN else ""
+            )
+            self._wrong(at(column.start, column.end), "unknown-column", message, hint)
 
     def _use(self, table: str, name: TableName, at: At, *, in_check: bool = False) -> None:
         found = self._known.resolve(name)

@@ -17,6 +17,10 @@ _COLORS = {ERROR: "\033[1;31m", WARNING: "\033[1;33m"}
 _BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
 
 
+MAX_MISTAKES = 500
+"""More than anybody reads; a bound on what a file of mistakes can cost."""
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One mistake (``severity`` error) or doubt (warning) at one place.

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from airflow_lake_provider.spec.diagnostic import Diagnostic
+from airflow_lake_provider.spec.diagnostic import MAX_MISTAKES, Diagnostic
 from airflow_lake_provider.spec.node import LIST, MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.source import Source
 
@@ -75,6 +75,8 @@ class _Composer:
         self.loader: Any = None
 
     def fault(self, start: int, end: int, code: str, message: str, hint: str = "") -> None:
+        if len(self.diagnostics) > MAX_MISTAKES:
+            raise _Stop
         self.diagnostics.append(self.source.diagnostic(start, end, code=code, message=message, hint=hint))
 
     def syntax_error(self, exc: yaml.MarkedYAMLError) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec import table as words
-from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order, render_diagnostics
+from airflow_lake_provider.spec.diagnostic import MAX_MISTAKES, Diagnostic, in_order, render_diagnostics
 from airflow_lake_provider.spec.document import compose
 from airflow_lake_provider.spec.node import MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.problem import Path as KeyPath
@@ -207,4 +207,10 @@ LAYER_PLACES = {**TABLE_PLACES, (): Place(("like", *_DEFAULT_KEYS), words.TABLE_
 def as_error(diagnostics: Iterable[Diagnostic], main_file: str) -> SpecError:
     """Make the exception that carries all mistakes of a file."""
     ordered = in_order(diagnostics, main_file=main_file)
+    if len(ordered) > MAX_MISTAKES:
+        last, more = ordered[MAX_MISTAKES], len(ordered) - MAX_MISTAKES
+        told = replace(
+            last, code="too-many", message=f"from here on there are {more:,} more", hint="", end_line=last.line
+        )
+        ordered = (*ordered[:MAX_MISTAKES], told)
     return SpecError(render_diagnostics(ordered), diagnostics=ordered)

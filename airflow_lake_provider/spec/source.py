@@ -46,7 +46,16 @@ class Source:
         return self._starts[line - 1] if line <= len(self._starts) else len(self.text)
 
     def line(self, number: int) -> str:
-        """Return a line without its end."""
+        """Return a line without its end; the same object each time, for a thousand mistakes may stand in one."""
+        if number not in self._lines:
+            self._lines[number] = self._line(number)
+        return self._lines[number]
+
+    @cached_property
+    def _lines(self) -> dict[int, str]:
+        return {}
+
+    def _line(self, number: int) -> str:
         start = self._starts[number - 1]
         end = self._starts[number] if number < len(self._starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")

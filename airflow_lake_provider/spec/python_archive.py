@@ -10,12 +10,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.protocol.archive import zip_bytes
-from airflow_lake_provider.spec.python_module import ModuleFile, PythonError, is_inside, stamp
+from airflow_lake_provider.spec.python_module import Find, ModuleFile, PythonError, find_module, is_inside, stamp
 from airflow_lake_provider.spec.python_source import PythonFunction
 
 MAX_BYTES = 20_000_000
@@ -54,16 +54,19 @@ def archive_of(sha256: str) -> PythonArchive | None:
 def _collect(function: PythonFunction) -> Mapping[str, Path]:
     """Return what belongs into the archive, by name."""
     roots = (function.base, function.root)
+    find = cache(find_module)
     files: dict[str, Path] = {}
     size = 0
     waiting = [ModuleFile(function.base, function.file)]
+    met: set[ModuleFile] = set()
     units: set[Path] = set()
     while waiting:
         module = waiting.pop()
-        if module.unit in units:
+        unit = module.unit
+        if unit in units:
             continue
-        units.add(module.unit)
-        for path in _files_of(module.unit):
+        units.add(unit)
+        for path in _files_of(unit):
             if not is_inside(path, function.root):
                 raise SpecError(
                     f"{function.reference}: {path} is a link out of the project {function.root}; code from there does "
@@ -77,13 +80,15 @@ def _collect(function: PythonFunction) -> Mapping[str, Path]:
                     f"counted up to {path}. Keep data out of the package: put it into tables or files that are read."
                 )
             if path.suffix == ".py":
-                waiting.extend(_imported(ModuleFile(module.base, path), roots))
+                imported = [each for each in _imported(ModuleFile(module.base, path), find, roots) if each not in met]
+                waiting.extend(imported)
+                met.update(imported)
     return files
 
 
-def _imported(module: ModuleFile, roots: tuple[Path, Path]) -> list[ModuleFile]:
+def _imported(module: ModuleFile, find: Find, roots: tuple[Path, ...]) -> list[ModuleFile]:
     try:
-        return list(module.imported(roots))
+        return list(module.imported(find, roots))
     except PythonError:
         # A package may hold what is no Python for us, such as a template; what the function needs was read before.
         return []

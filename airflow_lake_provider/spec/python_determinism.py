@@ -74,9 +74,9 @@ def _is_doubtful(node: ast.AST, *, starred: bool) -> bool:
     if isinstance(node, ast.Import):
         return any(_is_of(alias.name) for alias in node.names)
     if isinstance(node, ast.ImportFrom):
-        return not node.level and any(
-            _is_of(f"{node.module}.{alias.name}") or alias.name in _CALLS for alias in node.names
-        )
+        if node.level or node.module == "datetime":  # the project's own, which is looked at itself; types
+            return False
+        return any(_is_of(f"{node.module}.{alias.name}") or alias.name in _CALLS for alias in node.names)
     if isinstance(node, ast.Attribute):
         return node.attr in _NAMES
     if isinstance(node, ast.Name):

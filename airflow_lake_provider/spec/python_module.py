@@ -6,9 +6,9 @@ import ast
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from airflow_lake_provider.exceptions import SpecError
@@ -95,7 +95,7 @@ def _read(path: Path, _stamp: tuple[int, ...]) -> Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", (SyntaxWarning, DeprecationWarning))
-            tree = ast.parse(source.text)
+            tree = ast.parse(source.text, filename=source.name)
     except SyntaxError as exc:
         line, column = exc.lineno or 1, exc.offset or 1
         start = source.offset(line) + max(column - 1, 0)
@@ -143,13 +143,14 @@ class ModuleFile:
                 return folder
         return self.path
 
-    def imported(self, roots: Sequence[Path]) -> Iterator[ModuleFile]:
+    def imported(self, find: Find, roots: tuple[Path, ...]) -> Iterator[ModuleFile]:
         """Yield the files of the project that importing this one loads, its own packages first.
 
+        :param find: :func:`find_module`, or one that remembers.
         :param roots: the folders that modules are looked for in.
         :raises PythonError: the file cannot be read.
         """
-        yield from _files(self.name, (self.base,))
+        yield from _files(self.name, find, (self.base,))
         parts = self.name.split(".")
         package = parts if self.path.name == "__init__.py" else parts[:-1]
         for statement in read_module(self.path).imports:
@@ -160,12 +161,15 @@ class ModuleFile:
             if not module:
                 continue
             places = (self.base,) if statement.level else roots
-            yield from _files(module, places)
+            yield from _files(module, find, places)
             for name in statement.names:
-                yield from _files(f"{module}.{name}", places)
+                yield from _files(f"{module}.{name}", find, places)
 
 
-def find_module(name: str, roots: Iterable[Path]) -> ModuleFile | None:
+Find = Callable[[str, tuple[Path, ...]], ModuleFile | None]
+
+
+def find_module(name: str, roots: tuple[Path, ...]) -> ModuleFile | None:
     """Return a module's file: in the first folder that has its first part as a package or a file, as Python does."""
     top, *below = name.split(".")
     for root in roots:
@@ -183,27 +187,28 @@ def _module_at(root: Path, parts: Sequence[str]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _files(name: str, roots: Sequence[Path]) -> Iterator[ModuleFile]:
+def _files(name: str, find: Find, roots: tuple[Path, ...]) -> Iterator[ModuleFile]:
     """Yield the files that importing a dotted name loads, from the outermost package on."""
     parts = name.split(".")
     if parts[0] in sys.stdlib_module_names or parts[0] == OWN_PACKAGE:
         return
     for length in range(1, len(parts) + 1):
-        found = find_module(".".join(parts[:length]), roots)
+        found = find(".".join(parts[:length]), roots)
         if found is not None:
             yield found
 
 
-def reached(start: ModuleFile, roots: Sequence[Path]) -> dict[Path, ModuleFile]:
+def reached(start: ModuleFile, roots: tuple[Path, ...]) -> dict[Path, ModuleFile]:
     """Return the files of the project that importing a module loads, itself among them, by path.
 
     :param roots: the folders that modules are looked for in; the last is the project's, and nothing outside counts.
     :raises PythonError: one of them cannot be read.
     """
+    find = cache(find_module)
     found = {start.path: start}
     waiting = [start]
     while waiting:
-        for file in waiting.pop().imported(roots):
+        for file in waiting.pop().imported(find, roots):
             if file.path not in found and is_inside(file.path, roots[-1]):
                 found[file.path] = file
                 waiting.append(file)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.plan import table_request
-from airflow_lake_provider.protocol import LocalStore, PublishStep, PythonStep, TableRequest
+from airflow_lake_provider.protocol import LocalStore, PublishStep, PythonStep, S3Store, TableRequest
 from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.spec import load_project
 
@@ -54,6 +58,20 @@ def test_many_writers_at_once_all_succeed(request_: TableRequest) -> None:
         thread.join()
     folder = Path(step_of(request_).code_uri.removeprefix("file://")).parent
     assert (failed, [path.name for path in folder.iterdir()]) == ([], [f"{step_of(request_).code_sha256}.zip"])
+
+
+def test_code_in_s3_is_written_once_too(request_: TableRequest) -> None:
+    step = replace(step_of(request_), code_uri=f"s3://lake/jobs/~code/{step_of(request_).code_sha256}.zip")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="lake")
+        store = S3Store(client)
+        write_code([replace(request_, steps=(step,))], store)
+        write_code([replace(request_, steps=(step,))], store)
+        assert not store.create(step.code_uri, b"another writer, at the same time")
+        found = store.read(step.code_uri)
+    assert found is not None
+    assert hashlib.sha256(found).hexdigest() == step.code_sha256
 
 
 def test_code_that_nobody_has_is_an_error_before_anything_is_submitted(tmp_path: Path) -> None:

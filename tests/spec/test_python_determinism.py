@@ -18,6 +18,7 @@ from airflow_lake_provider.spec.python_determinism import is_deterministic
         "from datetime import datetime, timedelta\nDAY = datetime(2026, 1, 1) + timedelta(days=1)",
         "def f(df, context): return df.where(df.day == context.data_interval_start)",
         "from .clock import now_of\nx = now_of",
+        "from datetime import date, time\nNOON = time(12)",
         "import uuid\nx = uuid.uuid5(uuid.NAMESPACE_URL, 'a')",
         "from pyspark.sql.functions import *\nx = col('a')",
         "def f(df, now): return df.where(now)",
@@ -38,6 +39,7 @@ def test_this_gives_the_same_from_the_same(text: str) -> None:
         "datetime.datetime.now()",
         "datetime.date.today()",
         "time.time()",
+        "from time import time",
         "df.selectExpr('now() AS at')",
         "spark.sql(f'SELECT {x}, current_date')",
         # chance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,15 @@ tables:
 LOGICAL = ["bronze.flights", "gold.carriers", "silver.flights", "silver.flights__quarantine"]
 
 
-def run(spec: Path, prefix: str) -> dict[str, Any]:
-    plan = plan_pipeline(spec)
-    catalog = replace(plan.environment.catalog, namespace_prefix=prefix)
-    plan = replace(plan, environment=replace(plan.environment, catalog=catalog))
-    return run_pipeline(plan, log=logging.getLogger(__name__))
+LAKE = """\
+environments:
+  local: {}
+  dev: {namespace_prefix: dev_}
+"""
+
+
+def run(spec: Path, environment: str) -> dict[str, Any]:
+    return run_pipeline(plan_pipeline(spec, environment=environment), log=logging.getLogger(__name__))
 
 
 def told(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,14 +79,14 @@ def test_two_prefixes_are_two_sets_of_tables_under_the_same_names(
 
     monkeypatch.setenv("LAKE_SPARK_PYTHON", spark_python)
     monkeypatch.delenv("LAKE_HOME", raising=False)
-    (tmp_path / "lake.yaml").write_text("environments: {local: {}}\n")
+    (tmp_path / "lake.yaml").write_text(LAKE)
     spec = tmp_path / "flights.yaml"
     spec.write_text(SPEC)
     landing = tmp_path / "landing"
     landing.mkdir()
     (landing / "1.csv").write_text("id,carrier,delay\n1,AA,5\n2,UA,7\n3,AA,-1\n")
 
-    development = run(spec, "dev_")
+    development = run(spec, "dev")
     assert [(entry["table"], entry["status"]) for entry in development["tables"]] == [
         ("bronze.flights", "published"),
         ("silver.flights", "published"),
@@ -100,7 +103,7 @@ def test_two_prefixes_are_two_sets_of_tables_under_the_same_names(
     ]
 
     # Without a prefix nothing is there yet, so the same run does the same again, in tables of its own.
-    assert told(run(spec, "")) == told(development)
+    assert told(run(spec, "local")) == told(development)
     assert "dev_" not in str([entry | {"report_uri": ""} for entry in development["tables"]])
 
     catalog = plan_pipeline(spec).environment.catalog
@@ -109,7 +112,7 @@ def test_two_prefixes_are_two_sets_of_tables_under_the_same_names(
         "bronze", "dev_bronze", "dev_gold", "dev_silver", "gold", "silver",
     ]  # fmt: skip
     (landing / "2.csv").write_text("id,carrier,delay\n4,DL,0\n")
-    assert run(spec, "dev_")["status"] == "success"
+    assert run(spec, "dev")["status"] == "success"
     ids = {
         name: opened.load_table(name).scan().to_arrow()["id"].to_pylist()
         for name in ("silver.flights", "dev_silver.flights")
@@ -123,7 +126,7 @@ def test_two_prefixes_are_two_sets_of_tables_under_the_same_names(
     for name in ("silver.flights__quarantine", "dev_silver.flights__quarantine"):
         assert opened.load_table(name).scan().to_arrow().num_rows == 1
 
-    prefixed = table_entries(replace(catalog, namespace_prefix="dev_"))
+    prefixed = table_entries(plan_pipeline(spec, environment="dev").environment.catalog)
     assert [entry["table"] for entry in prefixed] == LOGICAL
     assert all("/dev_" in entry["location"] for entry in prefixed)
     ledgers = {path.name for path in (tmp_path / ".lake" / "warehouse" / "_lake_ledger").iterdir()}
@@ -137,6 +140,7 @@ def test_what_fails_is_told_by_the_names_that_people_wrote(
 ) -> None:
     monkeypatch.setenv("LAKE_SPARK_PYTHON", spark_python)
     monkeypatch.delenv("LAKE_HOME", raising=False)
+    (tmp_path / "lake.yaml").write_text(LAKE)
     spec = tmp_path / "flights.yaml"
     spec.write_text(
         "pipeline: p\nexternal: [silver.gone]\ntables:\n"
@@ -144,7 +148,7 @@ def test_what_fails_is_told_by_the_names_that_people_wrote(
         "      - failed rows: {fail query: SELECT * FROM gold.a WHERE id = 1}\n"
         "  gold.b: {sql: SELECT * FROM silver.gone}\n"
     )
-    first, second = run(spec, "dev_")["tables"]
+    first, second = run(spec, "dev")["tables"]
     assert first["error"]["message"].startswith("1 of 1 check failed on gold.a: failed rows (was 1)\n")
     assert "fail query SELECT * FROM gold.a WHERE id = 1" in first["error"]["message"]
     assert second["error"]["message"].startswith(

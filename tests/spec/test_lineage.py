@@ -168,7 +168,7 @@ def test_what_is_no_predicate_of_one_row_is_refused(text: str) -> None:
 
 
 def test_a_long_query_is_refused_at_once() -> None:
-    with pytest.raises(SqlError, match="more than 200,000 characters"):
+    with pytest.raises(SqlError, match="more than 100,000 characters"):
         read_query("SELECT " + "1 + " * 100_000 + "1")
 
 

@@ -11,6 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 PORT ?= 8080
+MINUTES ?= 30
 
 VENV := .venv
 SPARK_VENV := .venv-spark
@@ -44,6 +45,10 @@ test-fast: install ## Run the tests that need neither Java nor Airflow's databas
 .PHONY: test-spark
 test-spark: spark ## Run the tests that start Spark or Airflow
 	@$(BIN)/python tests/suite.py jobs airflow
+
+.PHONY: test-long
+test-long: install ## Feed damaged specs to the language for MINUTES=30 and print the figures
+	@$(BIN)/python tests/fuzz/fuzz_specs.py --minutes $(MINUTES)
 
 .PHONY: check
 check: install ## Lint, formatting, types, import directions

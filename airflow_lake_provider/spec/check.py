@@ -16,6 +16,34 @@ from airflow_lake_provider.spec.values import IDENTIFIER
 
 ON_FAIL = ("fail", "warn", "skip_publish")
 
+_ON_FAIL_FORM = {"enum": list(ON_FAIL)}
+CHECK_FORM = {
+    "title": "check",
+    "anyOf": [
+        {"type": "string", "pattern": r"\S"},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": {
+                "type": ["object", "null"],
+                "properties": {
+                    "on_fail": {
+                        **_ON_FAIL_FORM,
+                        "description": "What a failed check does: fail the run, warn, or keep the run from publishing.",
+                    },
+                    "on_error": {
+                        **_ON_FAIL_FORM,
+                        "description": "What a check that cannot be computed does; by default as `on_fail`.",
+                    },
+                    "name": {"type": "string", "description": "How reports call the check."},
+                },
+            },
+        },
+    ],
+}
+"""What a check may look like, as JSON Schema; of Soda's settings it says nothing."""
+
 _METRICS = (
     "row_count", "missing_count", "missing_percent", "invalid_count", "invalid_percent", "duplicate_count",
     "duplicate_percent", "min", "max", "avg", "sum", "min_length", "max_length", "avg_length", "freshness", "schema",

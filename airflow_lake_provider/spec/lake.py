@@ -1,4 +1,4 @@
-"""``lake.yaml``: its keys, and the environment that they make."""
+"""The environment that the keys of ``lake.yaml`` make."""
 
 from __future__ import annotations
 
@@ -7,36 +7,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, StrictStr
+from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.protocol import Catalog
 from airflow_lake_provider.protocol.secrets import secrets_apart
-from airflow_lake_provider.spec.problem import bad, expected_one_of, show
+from airflow_lake_provider.spec.lake_keys import CatalogKeys, EnvironmentKeys, LakeKeys
 from airflow_lake_provider.spec.profiles import BUILT_IN_PROFILES
-from airflow_lake_provider.spec.table import (
-    Conf,
-    DefaultKeys,
-    FilledText,
-    Identifier,
-    Keys,
-    LayerKeys,
-    Options,
-    Positive,
-    ScalarText,
-    listed,
-)
-from airflow_lake_provider.spec.values import read_memory
 
 LAKE_YAML = "lake.yaml"
 LOCAL = "local"
 
-CATALOGS = ("sqlite", "hadoop", "jdbc", "rest", "hive")
-_LATER_CATALOGS = ("glue",)
-ENGINES = ("local", "spark_submit", "in_memory")
-_LATER_ENGINES = ("glue", "emr_serverless")
 _PATHLESS = ("rest", "hive")
 """Catalogs that may know by themselves where their tables lie."""
 
@@ -101,91 +82,6 @@ def absolute(path: str, base: str) -> str:
         while path.startswith("../"):
             path, base = path[3:], os.path.dirname(base.rstrip("/"))
     return f"{base.rstrip('/')}/{path}"
-
-
-def _one_of(what: str, known: tuple[str, ...], later: tuple[str, ...]) -> Any:
-    def read(value: Any) -> Any:
-        if value in later:
-            raise bad("not-supported-yet", f"{what} type `{value}` is not supported yet", expected_one_of("", known))
-        if value not in known:
-            raise bad("wrong-value", f"the {what}'s `type` is {show(value)}", expected_one_of(str(value), known))
-        return value
-
-    return BeforeValidator(read)
-
-
-def _prefix(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"(?:[A-Za-z_][A-Za-z0-9_]*)?", value):
-        raise bad("identifier", f"`namespace_prefix` is {show(value)}", "expected letters, digits and `_`: `dev_`")
-    return value
-
-
-def _variable_name(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise bad("identifier", f"{show(value)} is not an environment variable's name", "expected such as `BUCKET`")
-    return value
-
-
-def _no_keys(value: Any) -> Any:
-    return {} if value is None else value
-
-
-class CatalogKeys(Keys):
-    """``catalog`` of an environment; further keys pass to Iceberg as they are."""
-
-    model_config = {**Keys.model_config, "extra": "allow"}
-    __pydantic_extra__: dict[str, ScalarText] = Field(init=False)
-
-    name: Identifier = "lake"
-    type: Annotated[str, _one_of("catalog", CATALOGS, _LATER_CATALOGS)] = "sqlite"
-    warehouse: FilledText | None = None
-
-
-class EngineKeys(Keys):
-    """One engine of an environment; further keys are the engine's own settings."""
-
-    model_config = {**Keys.model_config, "extra": "allow"}
-
-    type: Annotated[str, _one_of("engine", ENGINES, _LATER_ENGINES)]
-
-
-class EnvironmentKeys(Keys):
-    """One environment of ``lake.yaml``."""
-
-    base_path: FilledText | None = None
-    namespace_prefix: Annotated[StrictStr, BeforeValidator(_prefix)] = ""
-    catalog: CatalogKeys | None = None
-    engines: dict[str, EngineKeys] | None = None
-    job_root: FilledText | None = None
-    variables: dict[str, Any] | None = None
-    env: Annotated[list[Annotated[str, BeforeValidator(_variable_name)]], BeforeValidator(listed)] | None = None
-    spark_conf: Conf | None = None
-    engine_options: Options | None = None
-
-
-Memory = Annotated[str, BeforeValidator(read_memory)]
-
-
-class ProfileKeys(Keys):
-    """A resource profile: sizes, and the settings that go with them."""
-
-    driver_memory: Memory | None = None
-    driver_cores: Positive | None = None
-    executor_memory: Memory | None = None
-    executor_cores: Positive | None = None
-    executors: Positive | None = None
-    spark_conf: Conf | None = None
-    engine_options: Options | None = None
-
-
-class LakeKeys(Keys):
-    """``lake.yaml``."""
-
-    default_environment: FilledText | None = None
-    environments: dict[str, Annotated[EnvironmentKeys, BeforeValidator(_no_keys)]] | None = None
-    resource_profiles: dict[str, ProfileKeys] | None = None
-    defaults: DefaultKeys | None = None
-    layers: dict[str, Annotated[LayerKeys, BeforeValidator(_no_keys)]] | None = None
 
 
 def build_environment(

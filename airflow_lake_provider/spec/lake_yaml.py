@@ -9,7 +9,9 @@ from pathlib import Path
 from airflow_lake_provider.spec import lake
 from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import compose
-from airflow_lake_provider.spec.lake import Environment, LakeKeys, build_environment
+from airflow_lake_provider.spec.key import listed
+from airflow_lake_provider.spec.lake import Environment, build_environment
+from airflow_lake_provider.spec.lake_keys import EngineKeys, EnvironmentKeys, LakeKeys, ProfileKeys
 from airflow_lake_provider.spec.layers import Layers
 from airflow_lake_provider.spec.node import MAPPING, Node
 from airflow_lake_provider.spec.problem import Problem, expected_one_of
@@ -25,14 +27,13 @@ from airflow_lake_provider.spec.reading import (
 )
 from airflow_lake_provider.spec.secrets import SECRET, secret_entries, secret_problems, with_catalog
 from airflow_lake_provider.spec.source import Source, read_source
-from airflow_lake_provider.spec.table import listed
 from airflow_lake_provider.spec.variables import Scope, declared, put_in
 
 _PLACES = {
     (): Place(keys_of(LakeKeys)),
-    ("environments", "*"): Place(keys_of(lake.EnvironmentKeys), what="an environment"),
-    ("environments", "*", "engines", "*"): Place(keys_of(lake.EngineKeys), what="an engine"),
-    ("resource_profiles", "*"): Place(keys_of(lake.ProfileKeys), what="a resource profile"),
+    ("environments", "*"): Place(keys_of(EnvironmentKeys), what="an environment"),
+    ("environments", "*", "engines", "*"): Place(keys_of(EngineKeys), what="an engine"),
+    ("resource_profiles", "*"): Place(keys_of(ProfileKeys), what="a resource profile"),
     **{("defaults", *path): place for path, place in DEFAULT_PLACES.items()},
     **{("layers", "*", *path): place for path, place in LAYER_PLACES.items()},
 }

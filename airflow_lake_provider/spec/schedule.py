@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
-from airflow_lake_provider.spec.values import DURATION, read_duration, read_table_name
+from airflow_lake_provider.spec.values import DURATION, DURATION_FORM, TABLE_NAME_FORM, read_duration, read_table_name
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -21,6 +21,41 @@ PRESETS = {
 _OTHER_NAMES = {"@midnight": PRESETS["@daily"], "@annually": PRESETS["@yearly"]}
 WITHOUT_CRON = ("@once", "@continuous")
 """Presets that no clock tells; their runs have no data interval of any length."""
+
+ASSETS = "Assets"
+"""The definition in the JSON Schema that :data:`ASSETS_FORM` stands under: it names itself."""
+_ASSETS_LIST = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "anyOf": [
+            TABLE_NAME_FORM,
+            {"title": "asset", "type": "string", "pattern": "://"},
+            {"$ref": f"#/definitions/{ASSETS}"},
+        ]
+    },
+}
+ASSETS_FORM = {
+    "title": "assets",
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "assets": {**_ASSETS_LIST, "description": "A run starts when all of them were updated."},
+        "all": {**_ASSETS_LIST, "description": "A run starts when all of them were updated."},
+        "any": {**_ASSETS_LIST, "description": "A run starts when one of them was updated."},
+    },
+}
+SCHEDULE_FORM = {
+    "anyOf": [
+        {"title": "preset", "enum": [*PRESETS, *_OTHER_NAMES, *WITHOUT_CRON]},
+        {"title": "cron", "type": "string", "pattern": r"^\s*[^@\s]\S*(\s+\S+){4,5}\s*$"},
+        DURATION_FORM,
+        ASSETS_FORM,
+        {"type": "null"},
+    ]
+}
 
 _EXPECTED = "expected a cron of five or six fields (`0 6 * * *`), a preset such as `@daily`, a duration such as `6h`, "
 _ASSETS = "expected `{assets: [...]}`, `{any: [...]}` or `{all: [...]}`, of tables `layer.name` and assets' URIs"

@@ -25,6 +25,33 @@ _TRANSFORM = re.compile(r"(\w+)\s*\(\s*(?:([^,()\s]*)\s*,\s*)?([^,()\s]*)\s*\)")
 
 TRANSFORMS = ("year", "month", "day", "hour", "bucket", "truncate")
 
+# What each ``read_*`` takes, as JSON Schema: for editors, which know no Python. Here and there it takes a little more.
+PIPELINE_FORM = {"title": "id", "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,250}$"}
+TAG_FORM = {"title": "text", "type": "string", "pattern": r"\S", "maxLength": _MAX_TAG}
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+IDENTIFIER_FORM = {"title": "name", "type": "string", "pattern": f"^{_NAME}$"}
+_PART = f"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
+TABLE_NAME_FORM = {"title": "table", "type": "string", "pattern": rf"^{_PART}\.{_PART}$"}
+DURATION_FORM = {
+    "title": "duration",
+    "type": "string",
+    "pattern": r"^(?=[0-9])([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$",
+}
+MOMENT_FORM = {"title": "date or time", "type": "string", "pattern": "^[0-9]{4}-?(W?[0-9]{2})"}
+TRANSFORM_FORM = {
+    "title": "partition field",
+    "type": "string",
+    "pattern": rf"^({_NAME}|\s*[A-Za-z]+\s*\(\s*([0-9]+\s*,\s*)?{_NAME}\s*\)\s*)$",
+}
+MEMORY_FORM = {"title": "size of memory", "type": "string", "pattern": "^[1-9][0-9]{0,8}[kmgtKMGT]b?$"}
+FRACTION_FORM = {
+    "title": "share",
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+        {"type": "number", "minimum": 0, "maximum": 1},
+    ],
+}
+
 
 def read_pipeline_id(value: str) -> str:
     """Check a DAG id."""

@@ -1,0 +1,61 @@
+"""``columns``: the contract of a table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictStr, WithJsonSchema
+
+from airflow_lake_provider.spec.column_type import read_type
+from airflow_lake_provider.spec.key import FilledText, Keys, OrShort, Text, key
+
+
+def _type(value: str) -> str:
+    read_type(value)
+    return value
+
+
+def _column(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+_TYPE = {
+    "title": "type",
+    "type": "string",
+    "pattern": r"\S",
+    "examples": ["string", "bigint", "int", "double", "decimal(10,2)", "boolean", "date", "timestamp", "array<string>"],
+}
+
+
+class ColumnSpec(Keys):
+    """One column of the contract; ``"bigint not null"`` is short for ``nullable: false``."""
+
+    type: Annotated[StrictStr, AfterValidator(_type), WithJsonSchema(_TYPE)] = key(
+        "The type in Spark's words. `not null` behind it is short for `nullable: false`.",
+        "bigint",
+        "decimal(10,2)",
+        "array<string>",
+        "string not null",
+        default=...,
+    )
+    nullable: StrictBool = key(
+        "Whether NULL is allowed. A row that has NULL where it is not goes to the quarantine.", False, default=True
+    )
+    description: Text | None = key("What the column holds; it becomes the column's comment.", "In euros, with VAT")
+    rule: FilledText | None = key(
+        "An SQL predicate that every row must meet, or it goes to the quarantine; one that gives NULL passes.",
+        "amount >= 0",
+    )
+
+    def normal(self) -> dict[str, Any]:
+        """Return the column with its type in normal form."""
+        type_, nullable = read_type(self.type)
+        column: dict[str, Any] = {"type": type_, "nullable": self.nullable and nullable}
+        if self.description is not None:
+            column["description"] = self.description
+        if self.rule is not None:
+            column["rule"] = self.rule
+        return column
+
+
+Column = Annotated[ColumnSpec, BeforeValidator(_column), OrShort(_TYPE)]

@@ -26,6 +26,9 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 DAG_TESTS = ROOT / "docs" / "how-to" / "test-your-dag-without-java.md"
 PYTHON = ROOT / "docs" / "how-to" / "transform-in-python.md"
+SHARED = ROOT / "docs" / "how-to" / "share-keys-between-specs.md"
+PROJECTS = (PYTHON, SHARED)
+"""Pages whose examples are the files of one project: the first line of each names it."""
 
 BIN = Path(sys.executable).parent
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -77,7 +80,7 @@ def as_spec(text: str) -> str:
     return yaml.safe_dump({**head, "external": sorted(read - set(tables)), "tables": tables}, sort_keys=False)
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("yaml") if block.page != PYTHON], ids=str)
+@pytest.mark.parametrize("block", [block for block in blocks("yaml") if block.page not in PROJECTS], ids=str)
 def test_yaml_is_valid(block: Block, tmp_path: Path) -> None:
     keys = set(yaml.safe_load(block.text))
     if keys & {"environments", "defaults", "default_environment"}:
@@ -122,15 +125,38 @@ def test_the_dag_tests_of_the_guide_pass(airflow_home: Callable[..., dict[str, s
     assert f"{module.count('def test_')} passed" in done.stdout
 
 
-@pytest.fixture
-def python_guide(tmp_path: Path) -> Path:
-    """Write the examples of the guide to Python transforms as the files that their first lines name."""
+def written(page: Path, folder: Path) -> Path:
+    """Write the examples of a page as the files that their first lines name."""
     for block in blocks("yaml", "python"):
-        if block.page == PYTHON:
-            path = tmp_path / block.text.partition("\n")[0].removeprefix("# ")
+        if block.page == page:
+            path = folder / block.text.partition("\n")[0].removeprefix("# ")
             path.parent.mkdir(exist_ok=True)
             path.write_text(block.text)
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def python_guide(tmp_path: Path) -> Path:
+    return written(PYTHON, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "files", "least"),
+    [("dev", "data/sample/orders/*.csv", 1), ("prod", "s3://acme-landing/orders/*.csv", 1000)],
+)
+def test_the_specs_of_the_guide_to_sharing_mean_what_it_says(
+    environment: str, files: str, least: int, tmp_path: Path
+) -> None:
+    plan = plan_pipeline(written(SHARED, tmp_path) / "specs" / "orders.yaml", environment=environment)
+    bronze, staging = plan.table("bronze.orders"), plan.table("staging.orders")
+    assert plan.dag_arguments["tags"] == ["shop", "orders"]
+    assert bronze.settings["ingest"]["files"] == [files]
+    assert bronze.settings["checks"] == ["row_count > 0", {f"row_count >= {least}": {"on_fail": "warn"}}]
+    assert (bronze.task_arguments["retries"], staging.task_arguments["retries"]) == (2, 5)
+    assert staging.settings["write"] == {"strategy": "merge"}
+    assert staging.settings["quarantine"] is False
+    assert staging.settings["spark_conf"]["spark.sql.shuffle.partitions"] == "400"
+    assert staging.settings["spark_conf"]["spark.driver.memory"] == "4g"
 
 
 def test_the_python_transforms_of_the_guide_are_read(python_guide: Path) -> None:

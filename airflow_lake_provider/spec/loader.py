@@ -40,12 +40,16 @@ from airflow_lake_provider.spec.schedule import WITHOUT_CRON, AssetCondition
 from airflow_lake_provider.spec.source import Source, read_source
 from airflow_lake_provider.spec.table import Conf, DefaultKeys, LayerKeys, TableSpec, WriteSpec, listed
 from airflow_lake_provider.spec.template import date_names, names_interval, unclosed
+from airflow_lake_provider.spec.template_names import in_need_of_a_parser, template_faults
 from airflow_lake_provider.spec.values import in_zone, read_table_name, task_id
 from airflow_lake_provider.spec.variables import declared, put_in
 
 _UNRENDERED = frozenset({"doc", "description", "dag_display_name", "tags", "owner", "pipeline", "environment"})
 _UNSET = frozenset({"variables", "extends", "environment", "tables"})
 """Root keys in which variables are not simply put in: they come first, or are looked at by themselves."""
+
+MAX_TEMPLATES = 5_000
+"""How many templates of one spec are parsed; a bound on what that can cost."""
 
 
 def load_spec(
@@ -98,6 +102,7 @@ class _Reading:
         self.root: Node = Node(MAPPING, source, 0, 0)
         self.diagnostics: list[Diagnostic] = []
         self.tables: dict[str, _Table] = {}
+        self.templates = 0
         self.wrong_tables: list[str] = []
 
     def add(self, *problems: Problem) -> None:
@@ -184,9 +189,32 @@ class _Reading:
             if _UNRENDERED.intersection(path[:1]):
                 continue
             if node.kind == SCALAR and isinstance(node.value, str):
-                self.add(*_template_problems(node.value, path))
+                self.add(*self.template_problems(node.value, path))
             for key in node.entries:
-                self.add(*(replace(problem, at_key=True) for problem in _template_problems(key, (*path, key))))
+                self.add(*(replace(problem, at_key=True) for problem in self.template_problems(key, (*path, key))))
+
+    def template_problems(self, text: str, path: KeyPath) -> Iterator[Problem]:
+        at = unclosed(text)
+        if at is not None:
+            opener = text[at : at + 2]
+            closer = {"{{": "}}", "{%": "%}", "{#": "#}"}[opener]
+            yield Problem(path, "template", f"nothing closes this `{opener}`", f"expected `{closer}`", (at, at + 2))
+        elif number := in_need_of_a_parser(text):
+            self.templates += number
+            if self.templates > MAX_TEMPLATES:
+                if self.templates - number <= MAX_TEMPLATES:
+                    message = f"the spec has more than {MAX_TEMPLATES:,} templates with more in them than a name"
+                    yield Problem(path, "too-big", message, "Use variables: `${name}`.")
+                return
+            params = self.root.get("params")
+            for fault in template_faults(
+                text, variables=self.scope.variables, params=params.entries if params is not None else ()
+            ):
+                yield Problem(path, "template", fault.message, fault.hint, (fault.start, fault.end))
+        for name, start in date_names(text):
+            hint = "Write `{{ data_interval_start | ds }}`: the start of the run's own interval."
+            message = f"on Airflow 3 a manual run may have no `{name}`, or another day's"
+            yield warning(path, "ds-template", message, hint, span=(start, start + len(name)))
 
     def read_keys(self) -> PipelineKeys | None:
         plain = self.root.plain()
@@ -356,7 +384,7 @@ class _Reading:
         whole = replace(scalar(source.text, source, end=len(source.text)), style=WHOLE_FILE)
         text, problems = put_in(whole, self.scope)
         self.diagnostics.extend(problems)
-        for problem in _template_problems(text.value, ()):
+        for problem in self.template_problems(text.value, ()):
             self.diagnostics.append(locate(problem, text))
         return text
 
@@ -458,18 +486,6 @@ def _names_interval(table: _Table) -> bool:
     files = list(ingest.files) if ingest is not None else None
     by_function = table.function is not None and table.function.names_interval
     return by_function or names_interval([table.spec.sql or "", files or []])
-
-
-def _template_problems(text: str, path: KeyPath) -> Iterator[Problem]:
-    at = unclosed(text)
-    if at is not None:
-        opener = text[at : at + 2]
-        closer = {"{{": "}}", "{%": "%}", "{#": "#}"}[opener]
-        yield Problem(path, "template", f"nothing closes this `{opener}`", f"expected `{closer}`", span=(at, at + 2))
-    for name, start in date_names(text):
-        hint = "Write `{{ data_interval_start | ds }}`: the start of the run's own interval."
-        message = f"on Airflow 3 a manual run may have no `{name}`, or another day's"
-        yield warning(path, "ds-template", message, hint, span=(start, start + len(name)))
 
 
 def as_conf(plain: object) -> dict[str, str | None]:

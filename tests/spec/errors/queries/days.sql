@@ -1,4 +1,4 @@
--- Flights per day: 'not a quote', {{ not read }}
+-- Flights per day: 'not a quote', {{ run_id }}
 SELECT day, count(*) AS flights
 FROM bronze.fligths
 WHERE day >= '${day}' AND day < '{{ ds }}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from airflow_lake_provider.protocol import Catalog
+
+# The first job makes the tables of a catalog in a database: as PostgreSQL and SQLite say that it has not.
+_NO_TABLE_YET = re.compile(r'"iceberg_\w+" does not exist|no such table: iceberg_\w+')
 
 
 @click.command(
@@ -61,7 +65,7 @@ def tables(spec: Path | None, environment: str | None, project_folder: Path | No
 
 
 def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
-    """Return one entry per table of a catalog, sorted by name; none for an embedded catalog that is not there yet.
+    """Return one entry per table of a catalog, sorted by name; none where the first job has yet to make the catalog.
 
     With a namespace prefix these are the tables in namespaces that begin with it, by the names that specs use.
     Counts are those of the current snapshot's summary, ``None`` where it has none.
@@ -79,6 +83,8 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
     try:
         entries = [_entry(name, table) for name, table in _loaded(catalog, properties)]
     except Exception as exc:  # each catalog has its own client with its own errors
+        if catalog.type == "jdbc" and _NO_TABLE_YET.search(str(exc)):
+            return []
         place = catalog.properties.get("path") or catalog.properties.get("uri") or catalog.warehouse or catalog.type
         why = str(exc).strip().splitlines()
         raise LakeError(

@@ -34,6 +34,13 @@ def test_catalog_that_is_not_there_has_no_tables(lake: Lake, project: Path) -> N
     assert "has no tables yet" in lake("tables", project).err
 
 
+def test_database_without_a_catalog_has_no_tables(lake: Lake, tmp_path: Path) -> None:
+    keys = f"{{type: jdbc, uri: 'jdbc:sqlite:{tmp_path}/catalog.db', warehouse: {tmp_path}/warehouse}}"
+    (tmp_path / "lake.yaml").write_text(f"environments: {{local: {{catalog: {keys}}}}}")
+    result = lake("tables", tmp_path, "--json")
+    assert (result.exit_code, result.document) == (0, [])
+
+
 def test_entry_has_iceberg_s_own_counts(lake: Lake, filled: Path) -> None:
     entries = lake("tables", filled, "--json").document
     assert [entry["table"] for entry in entries] == ["gold.none", "silver.orders"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.protocol import Quarantine
 from airflow_lake_provider.spec import Environment
 from airflow_lake_provider.spec.problem import expected_one_of
 from airflow_lake_provider.spec.profiles import size_conf
@@ -20,6 +21,9 @@ _ORDER = (
     "ingest", "sql", "python", "description", "tags", "columns", "unique_key", "partition_by", "write", "checks",
     "quarantine", "properties", "depends_on", "engine", "resource_profile", "spark_conf", "engine_options",
 )  # fmt: skip
+
+_DEFAULTS = {"engine": "default", "quarantine": True}
+"""What a table does anyway: a spec that says so is the same spec."""
 
 
 def normal_settings(table: str, spec: TableSpec) -> dict[str, Any]:
@@ -41,6 +45,9 @@ def normal_settings(table: str, spec: TableSpec) -> dict[str, Any]:
     if spec.quarantine is not None:
         settings["quarantine"] = _quarantine(spec.quarantine)
     settings.update({key: value for key in _AS_THEY_ARE if (value := getattr(spec, key))})
+    for key, default in _DEFAULTS.items():
+        if settings.get(key) == default:
+            del settings[key]
     return {key: settings[key] for key in _ORDER if key in settings}
 
 
@@ -126,5 +133,6 @@ def _write(write: WriteSpec) -> dict[str, Any]:
 def _quarantine(quarantine: QuarantineSpec) -> dict[str, Any] | bool:
     if not quarantine.enabled:
         return False
-    settings = {"table": quarantine.table, "max": quarantine.max}
+    is_usual = quarantine.max == Quarantine.max_fraction
+    settings = {"table": quarantine.table, "max": None if is_usual else quarantine.max}
     return {key: value for key, value in settings.items() if value is not None} or True

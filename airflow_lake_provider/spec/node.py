@@ -32,12 +32,16 @@ class Given:
 
     :param word: as written, ``${min_rows}``.
     :param file: where the value stands; empty for an environment variable.
+    :param reference: what to write in place of a value that environment variables make, to have it looked up again.
+    :param is_secret: one of those variables holds a secret, by its name or as the password in a URI.
     """
 
     word: str
     value: Any
     file: str = ""
     line: int = 0
+    reference: str = ""
+    is_secret: bool = False
 
 
 @dataclass(eq=False)

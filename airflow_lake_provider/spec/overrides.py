@@ -82,10 +82,16 @@ def _put(root: Node, path: str, value: Node, source: Source) -> Diagnostic | Non
         node, rest, at = node.entries[step][1], rest[len(step) + 1 :], at + len(step) + 1
 
 
+def longest_key(node: Node, path: str) -> str | None:
+    """Return the longest key of a mapping that a dotted path begins with, if any."""
+    fitting = [key for key in node.entries if path == key or path.startswith(f"{key}.")]
+    return max(fitting, key=len, default=None)
+
+
 def _step(node: Node, rest: str) -> str:
-    fitting = [key for key in node.entries if rest == key or rest.startswith(f"{key}.")]
-    if fitting:
-        return max(fitting, key=len)
+    fitting = longest_key(node, rest)
+    if fitting is not None:
+        return fitting
     # A property's own key has dots (`write.parquet.compression-codec`): a mapping of such keys takes the rest whole.
     dotted = any("." in key for key in node.entries)
     return rest if dotted else rest.partition(".")[0]

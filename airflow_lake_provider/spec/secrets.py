@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from airflow_lake_provider.protocol.secrets import is_secret, secrets_apart, secrets_in_clear
@@ -10,6 +11,23 @@ from airflow_lake_provider.spec.problem import Problem
 
 SECRET = "secret"
 """The code of a secret in clear."""
+
+_SECRET_VARIABLE = re.compile(
+    r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|AUTHORIZATION|(?:^|_)(?:PASS|PWD|PW|AUTH|DSN|PAT|SAS)(?:_|$)"
+    r"|(?:API|ACCESS|ACCOUNT|PRIVATE|ENCRYPTION|SIGNING|MASTER|SSH)_?KEY|CONNECTION_?STRING|AIRFLOW_CONN_",
+    re.IGNORECASE,
+)
+
+
+def is_secret_variable(name: str, value: str) -> bool:
+    """Whether an environment variable holds a secret: by its name, or as the password in a URI.
+
+    >>> is_secret_variable("GITHUB_TOKEN", "abc"), is_secret_variable("LAKE_DB", "postgresql://me:pw@db/lake")
+    (True, True)
+    >>> is_secret_variable("LANDING_BUCKET", "s3://landing")
+    False
+    """
+    return bool(_SECRET_VARIABLE.search(name)) or bool(secrets_in_clear({"": value}))
 
 
 def secret_entries(environment: Node, env: Collection[str]) -> dict[str, tuple[Node, Node]]:

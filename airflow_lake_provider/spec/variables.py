@@ -16,6 +16,7 @@ from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import typed
 from airflow_lake_provider.spec.node import LIST, MAPPING, SCALAR, Given, Node, Piece
 from airflow_lake_provider.spec.problem import did_you_mean, show
+from airflow_lake_provider.spec.secrets import is_secret_variable
 from airflow_lake_provider.spec.source import Source
 from airflow_lake_provider.spec.values import IDENTIFIER
 
@@ -137,7 +138,8 @@ class _Substitution:
             return replace(node, items=items, is_spoilt=any(item.is_spoilt for item in items))
         if node.kind == MAPPING:
             return self.mapping(node)
-        if isinstance(node.value, str) and "${" in node.value:
+        # What has pieces had its variables put in before: what they stand for is never looked at.
+        if isinstance(node.value, str) and "${" in node.value and not node.pieces:
             return self.scalar(node)
         return node
 
@@ -246,14 +248,24 @@ class _Substitution:
         if text is None or "\0" in text:
             return None
         value = typed(text) if plain else text
-        return replace(_bare(value, node), given=(Given(word[0], value),))
+        given = Given(word[0], value, reference=word[0], is_secret=is_secret_variable(name, text))
+        return replace(_bare(value, node), given=(given,))
 
     def variable(self, node: Node, word: re.Match[str], name: str) -> Node | None:
         found = self.scope.variables[name]
         if found.is_spoilt or found.plain() is None:
             return None
         line, _ = found.source.position(found.start)
-        return replace(found, given=(Given(word[0], found.plain(), found.source.name, line),))
+        by_env = any(given.reference for given in found.given)
+        given = Given(
+            word[0],
+            found.plain(),
+            found.source.name,
+            line,
+            reference=found.text if by_env else "",
+            is_secret=any(given.is_secret for given in found.given),
+        )
+        return replace(found, given=(given,))
 
     def unknown(self, name: str) -> tuple[str, str]:
         if name.startswith("env."):
@@ -301,6 +313,8 @@ def origin(given: Given) -> str:
     '`${min_rows}` is `5`, from lake.yaml:7'
     """
     place = f"{given.file}:{given.line}" if given.file else "the environment"
+    if given.is_secret:
+        return f"`{given.word}` is from {place}"
     return f"`{given.word}` is {show(given.value)}, from {place}"
 
 

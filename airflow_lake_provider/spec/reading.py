@@ -14,6 +14,7 @@ from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec import table as words
 from airflow_lake_provider.spec.diagnostic import MAX_MISTAKES, Diagnostic, in_order, render_diagnostics
 from airflow_lake_provider.spec.document import compose
+from airflow_lake_provider.spec.misplaced import where_it_belongs
 from airflow_lake_provider.spec.node import MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.problem import Path as KeyPath
 from airflow_lake_provider.spec.problem import Problem, did_you_mean, expected_one_of, problems_of, show
@@ -173,7 +174,8 @@ def _explain(problem: Problem, places: Mapping[tuple[str, ...], Place], what: st
             hint = f"Leave it out; until then {advice}." if advice else "Leave it out."
             return replace(problem, code="not-supported-yet", message=f"`{key}` is not supported yet", hint=hint)
         guess = did_you_mean(key, [*place.keys, *place.later, *words.TASK_ARGUMENTS * bool(place.others)])
-        hint = expected_one_of("", place.keys) + (f", or {place.others}" if place.others else "")
+        known = expected_one_of("", place.keys) + (f", or {place.others}" if place.others else "")
+        hint = where_it_belongs(key) or known
         return replace(problem, message=f"unknown key `{key}` in {inside}", hint=f"{hint}\n{guess}".strip())
     return problem
 

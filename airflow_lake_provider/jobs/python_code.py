@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import io
 import sys
 import tempfile
 import zipfile
@@ -101,7 +100,7 @@ def _put_in_force(context: Any, sha256: str, path: Path) -> None:
 
 def _check_names(path: Path, step: PythonStep) -> None:
     """See that no module of the archive has the name of one that is loaded here: the import would give that one."""
-    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+    with zipfile.ZipFile(path) as archive:
         names = {name.partition("/")[0] for name in archive.namelist()}
     for name in sorted({name[: -len(".py")] if name.endswith(".py") else name for name in names}):
         loaded = sys.modules.get(name)

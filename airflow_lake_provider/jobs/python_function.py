@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Dict, Optional
 
 from airflow_lake_provider.jobs.errors import CodeError, FunctionFailed
+from airflow_lake_provider.jobs.iceberg import quoted
 from airflow_lake_provider.jobs.python_code import archive_path, import_module
 from airflow_lake_provider.protocol import JobRequest, PythonStep
 from airflow_lake_provider.protocol.stack import condense
@@ -62,7 +63,7 @@ def call_function(spark: Any, job: JobRequest, table: str, step: PythonStep) -> 
     :raises FunctionFailed: the function, or the import of its module, raised.
     """
     arguments: Dict[str, Any] = {
-        parameter: spark.table(job.catalog.identifier(name)) for parameter, name in step.parameters.items()
+        parameter: spark.table(quoted(job.catalog.identifier(name))) for parameter, name in step.parameters.items()
     }
     if "context" in step.wants:
         arguments["context"] = run_context(job, table)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +107,6 @@ def test_a_package_with_a_udf_runs_here_and_on_the_executors(flights: Lake) -> N
     ]
 
 
-@pytest.mark.timeout(300)
-def test_a_job_of_its_own_process_runs_it_too(flights: Lake) -> None:
-    request = flights.request(python(flights, PACKAGE, module="shop.flights"))
-    process = flights.start(request)
-    _, log = process.communicate(timeout=240)
-    assert process.returncode == 0, log[-4000:]
-    assert [row[0] for row in flights.rows("SELECT distance FROM gold.t")] == [160.0, 320.0, 480.0]
-
-
 def test_context_tells_the_run_and_spark_is_the_session(flights: Lake) -> None:
     text = """
         def build(context, spark):
@@ -192,30 +184,50 @@ def test_inputs_are_those_of_the_pinned_snapshot(flights: Lake) -> None:
     assert flights.rows("SELECT count(*) FROM bronze.flights") == [(4,)]
 
 
-def test_two_archives_of_one_application_may_have_modules_of_one_name(flights: Lake) -> None:
-    def files(word: str) -> dict[str, str]:
-        return {
-            "m.py": """
-                from pyspark.sql import functions as F
+def saying(word: str) -> dict[str, str]:
+    """Return modules of the same names with every word, which tell it here and on the executors."""
+    return {
+        "m.py": """
+            from pyspark.sql import functions as F
+            import helper
+
+            @F.udf("string")
+            def word(x):
                 import helper
+                return helper.WORD
 
-                @F.udf("string")
-                def word(x):
-                    import helper
-                    return helper.WORD
+            def build(bronze__flights):
+                return bronze__flights.select("id", word("id").alias("there"), F.lit(helper.WORD).alias("here"))
+            """,
+        "helper.py": f"WORD = {word!r}\n",
+    }
 
-                def build(bronze__flights):
-                    return bronze__flights.select("id", word("id").alias("there"), F.lit(helper.WORD).alias("here"))
-                """,
-            "helper.py": f"WORD = {word!r}\n",
-        }
 
+def test_two_archives_of_one_application_may_have_modules_of_one_name(flights: Lake) -> None:
     words = ("first", "second", "first")
-    tables = [python(flights, files(word), f"gold.t{number}") for number, word in enumerate(words)]
+    tables = [python(flights, saying(word), f"gold.t{number}") for number, word in enumerate(words)]
     report = flights.run(*tables)
     assert [table.status for table in report.tables] == ["published"] * 3
     for number, word in enumerate(words):
         assert flights.rows(f"SELECT DISTINCT here, there FROM gold.t{number}") == [(word, word)]
+
+
+@pytest.mark.timeout(600)
+def test_executors_in_processes_of_their_own_get_the_code(flights: Lake) -> None:
+    tables = [
+        python(flights, PACKAGE, module="shop.flights"),
+        *(python(flights, saying(word), f"gold.{word}") for word in ("first", "second")),
+    ]
+    request = flights.request(*tables)
+    cluster = {"spark.master": "local-cluster[1,1,700]", "spark.executor.memory": "700m"}
+    request = replace(request, spark_conf={**request.spark_conf, **cluster})
+    _, log = flights.start(request).communicate(timeout=580)
+    report = flights.report(request)
+    assert report is not None, log[-4000:]
+    assert [table.status for table in report.tables] == ["published"] * 3, report.error
+    assert [row[0] for row in flights.rows("SELECT distance FROM gold.t")] == [160.0, 320.0, 480.0]
+    for word in ("first", "second"):
+        assert flights.rows(f"SELECT DISTINCT here, there FROM gold.{word}") == [(word, word)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from airflow_lake_provider.exceptions import SpecError
-from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order
+from airflow_lake_provider.spec.diagnostic import MAX_MISTAKES, Diagnostic, in_order
 from airflow_lake_provider.spec.extends import FileFault, extended, find_file, shown_beside
 from airflow_lake_provider.spec.inherited import built_in, merged_keys, platform_nodes, without
 from airflow_lake_provider.spec.lake_yaml import Settings, layer_nodes
@@ -107,6 +107,8 @@ class _Reading:
 
     def add(self, *problems: Problem) -> None:
         self.diagnostics.extend(locate(problem, self.root) for problem in problems)
+        if len(self.diagnostics) > MAX_MISTAKES:
+            raise as_error(self.diagnostics, self.source.name)
 
     def read(self, environment: str | None, overrides: Sequence[str]) -> PipelineSpec:
         self.read_file(overrides)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from airflow_lake_provider.spec.scalar import offsets
@@ -109,10 +110,15 @@ class Node:
         raw_first, raw_last = self._raw(first), self._raw(last - 1, ends=True) if last > first else self._raw(first)
         if self.style == WHOLE_FILE:
             return self.start + raw_first, self.start + max(raw_last, raw_first)
-        places = offsets(self.source.text, self.start, self.end, self.style, self.text)
+        places = self._places
         if places is None or not 0 <= raw_first < len(places):
             return self.first_line()
         return places[raw_first][0], places[max(min(raw_last, len(places)) - 1, raw_first)][1]
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int]] | None:
+        """Where each character of the text stands; kept, for a thousand mistakes may be in one text."""
+        return offsets(self.source.text, self.start, self.end, self.style, self.text)
 
     def _raw(self, offset: int, *, ends: bool = False) -> int:
         """Return where a character of the value was written: its begin, or its end."""

@@ -15,8 +15,6 @@ from airflow_lake_provider.exceptions import QualityCheckFailed
 from airflow_lake_provider.jobs import quarantine
 from airflow_lake_provider.jobs.batch import DELETES, FILE, RAW, REASONS, Batch, deduplicate, materialise
 from airflow_lake_provider.jobs.errors import (
-    FileReplaced,
-    NoNewFile,
     PublishConflict,
     QuarantineLimitExceeded,
     StepError,
@@ -27,7 +25,7 @@ from airflow_lake_provider.jobs.inputs import Inputs, find_step, judge, pin
 from airflow_lake_provider.jobs.ledger import POINTER, Ledger, Publication, ledger_folder, read_ledger, write_delta
 from airflow_lake_provider.jobs.progress import say
 from airflow_lake_provider.jobs.quality import run_checks, verdict
-from airflow_lake_provider.jobs.sources.intake import named
+from airflow_lake_provider.jobs.sources.intake import require_source_file, without_files
 from airflow_lake_provider.jobs.sources.options import unknown_options
 from airflow_lake_provider.jobs.sources.unreadable import naming_files
 from airflow_lake_provider.jobs.tables import ensure_table, literal
@@ -212,32 +210,22 @@ class TableRun:
         return step if isinstance(step, IngestStep) else None
 
     def _without_files(self, ledger: Ledger, inputs: Inputs, head: Optional[int]) -> Optional[TableReport]:
-        """Do what ``on_empty`` says where there is no file to take in.
+        """Return the report of a run that ``on_empty`` skips, ``None`` where there is something to do.
 
         It says nothing about a run whose interval is in the ledger: that one's files are in the table, by a run of the
         same interval, and clearing a good run is no reason to skip or to fail.
-
-        :raises NoNewFile: it says fail.
         """
         step = self._ingest
-        if step is None or inputs.fresh or step.on_empty == "succeed":
+        if step is None or inputs.fresh or (self._interval and self._interval in ledger.intervals):
             return None
-        if self._interval and self._interval in ledger.intervals:
+        skips = without_files(step, table=self._request.table)
+        if skips is None:
             return None
-        what = f"no new file for {named(step.files)}"
-        if step.on_empty == "fail":
-            raise NoNewFile(
-                f"{self._request.table}: {what}, and on_empty is fail. Is the delivery late, or the glob wrong? With "
-                "`retries` the task waits for files; on_empty: skip or succeed lets the run go on without."
-            )
-        self._warnings.append(f"{what}, and on_empty is skip")
+        self._warnings.append(skips)
         return self._report(SKIPPED, rows=_NOTHING_READ, plan="nothing", inputs=inputs, snapshot_id=head)
 
     def _check_files(self, table: Optional[IcebergTable], inputs: Inputs) -> None:
-        """Say what the report should not hide about the files; see that the old rows of replaced ones can be found.
-
-        :raises FileReplaced: they cannot, for the rows do not say which file they are of.
-        """
+        """Say what the report should not hide about the files; see that the old rows of replaced ones can be found."""
         step = self._ingest
         if step is None:
             return
@@ -246,19 +234,9 @@ class TableRun:
             self._warnings.append(
                 f"{inputs.left} new files are left for the next run, for files_per_run is {step.files_per_run}"
             )
-        if table is not None and self._removes(inputs) and not self._tells_files(table, step):
-            raise FileReplaced(
-                f"{named(inputs.replaced)} came again with other content, and its old rows cannot be taken away: not "
-                f"all rows of {self._request.table} say in _source_file which file they are of. Nothing was written. "
-                "Take _source_file into metadata_columns and rebuild the table with --full-refresh; or set "
-                "on_replaced: append (the old rows stay) or fail."
-            )
-
-    def _tells_files(self, table: IcebergTable, step: IngestStep) -> bool:
-        if "_source_file" not in step.metadata_columns:
-            return False
-        rows = self._spark.table(quoted(table.identifier))
-        return "_source_file" in rows.columns and bool(rows.where("`_source_file` IS NULL").isEmpty())
+        if table is not None and self._removes(inputs):
+            rows = self._spark.table(quoted(table.identifier))
+            require_source_file(step, rows, inputs.replaced, table=self._request.table)
 
     def _nothing_to_read(self, table: Optional[IcebergTable], inputs: Inputs) -> TableReport:
         """No new file, and no contract that says what the columns of an empty batch are."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from airflow_lake_provider.jobs.errors import FileReplaced, SourceError
+from airflow_lake_provider.jobs.errors import FileReplaced, NoNewFile, SourceError
 from airflow_lake_provider.jobs.sources.files import SourceFile
 from airflow_lake_provider.protocol import IngestStep
 
@@ -62,6 +62,37 @@ def take_in(
         replaced=tuple(file.path for file in unseen if file.path in known and file.path not in waiting),
         left=len(left),
         seen=tuple(file for file in listed if file.path not in waiting),
+    )
+
+
+def without_files(step: IngestStep, *, table: str) -> Optional[str]:
+    """Return why a run without a file to take in is skipped, ``None`` where it goes on.
+
+    :raises NoNewFile: ``on_empty`` is fail.
+    """
+    what = f"no new file for {named(step.files)}"
+    if step.on_empty == "fail":
+        raise NoNewFile(
+            f"{table}: {what}, and on_empty is fail. Is the delivery late, or the glob wrong? With `retries` the task "
+            "waits for files; on_empty: skip or succeed lets the run go on without."
+        )
+    return f"{what}, and on_empty is skip" if step.on_empty == "skip" else None
+
+
+def require_source_file(step: IngestStep, rows: Any, replaced: Sequence[str], *, table: str) -> None:
+    """See that the old rows of replaced files can be told from others.
+
+    :param rows: the table as it is.
+    :raises FileReplaced: not all of them say which file they are of.
+    """
+    tells = "_source_file" in step.metadata_columns and "_source_file" in rows.columns
+    if tells and rows.where("`_source_file` IS NULL").isEmpty():
+        return
+    raise FileReplaced(
+        f"{named(replaced)} came again with other content, and the old rows cannot be taken away: not all rows of "
+        f"{table} say in _source_file which file they are of. Nothing was written. Take _source_file into "
+        "metadata_columns and rebuild the table with --full-refresh; or set on_replaced: append (the old rows stay) "
+        "or fail."
     )
 
 

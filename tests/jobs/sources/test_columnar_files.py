@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +18,7 @@ from airflow_lake_provider.jobs.errors import ContractError, SourceError
 
 pytestmark = pytest.mark.spark
 
+ROOT = Path(__file__).resolve().parents[3]
 FORMATS = ("parquet", "orc", "avro")
 
 
@@ -317,3 +321,41 @@ def test_an_avro_schema_that_is_no_table_is_named(
 ) -> None:
     with pytest.raises(SourceError, match=rf"/1: {reason}"):
         read({"1": avro(schema, row)}, "avro")
+
+
+WITHOUT_THE_JAR = """
+import sys
+from pyspark.sql import SparkSession
+from airflow_lake_provider.jobs.errors import SourceError
+from airflow_lake_provider.jobs.sources.columnar_files import read_avro
+from airflow_lake_provider.jobs.sources.files import list_files
+from airflow_lake_provider.jobs.sources.options import Options
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+try:
+    read_avro(spark, Options({}), list_files(spark, [sys.argv[1]]), None)
+except SourceError as exc:
+    print("told:", exc)
+"""
+
+
+def test_a_spark_without_the_jar_for_avro_is_told_with_the_remedy(avro: Callable[..., bytes], tmp_path: Path) -> None:
+    import pyspark
+
+    (tmp_path / "a.avro").write_bytes(avro(record(("id", "int")), {"id": 1}))
+    home, bare = Path(pyspark.__file__).parent, tmp_path / "spark"
+    (bare / "jars").mkdir(parents=True)
+    for there in [path for path in home.iterdir() if path.name != "jars"]:
+        (bare / there.name).symlink_to(there)
+    for jar in [path for path in (home / "jars").iterdir() if "spark-avro" not in path.name]:
+        (bare / "jars" / jar.name).symlink_to(jar)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_JAR, str(tmp_path / "a.avro")],
+        env={**os.environ, "SPARK_HOME": str(bare), "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    told = done.stdout.partition("told: ")[2]
+    assert told.startswith(f"This Spark ({pyspark.__version__}) has no reader for avro: it needs the jar "), done.stderr
+    assert "`lake spark install`" in told
+    assert "spark.jars.packages" in told

@@ -9,9 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from lake_under_test import Lake, transform
+from lake_under_test import Lake, ingest, transform
 
-from airflow_lake_provider.protocol import Column, IngestStep, PublishStep, Quarantine, Rows, TableReport, TableRequest
+from airflow_lake_provider.protocol import (
+    Check,
+    Column,
+    IngestStep,
+    PublishStep,
+    Quarantine,
+    Rows,
+    TableReport,
+    TableRequest,
+)
 from airflow_lake_provider.protocol import WriteStep as Write
 
 CONTRACT = (
@@ -132,7 +141,7 @@ def _order(row: Row) -> float:
 
 
 def random_batch(rng: random.Random, *, ordered: bool) -> list[Row]:
-    """Some rows of few keys; rows of one key never clash: they are equal, or in order."""
+    """Many rows of few keys, so that much of what can meet does; rows of one key are equal, or in order."""
 
     def row(key: Any) -> Row:
         return {
@@ -143,8 +152,8 @@ def random_batch(rng: random.Random, *, ordered: bool) -> list[Row]:
             "op": rng.choice(["I", "U", "D", None]),
         }
 
-    batch = [row(key) for key in rng.sample(range(8), rng.choice([0, 2, 4, 6]))]
-    for twin in rng.sample(batch, min(len(batch), rng.choice([0, 1, 2]))):
+    batch = [row(key) for key in rng.sample(range(40), rng.choice([0, 20, 25, 30]))]
+    for twin in rng.sample(batch, min(len(batch), 4)):
         if rng.random() < 0.5:
             batch.append(dict(twin))
         elif ordered:
@@ -169,22 +178,24 @@ def test_every_combination_of_options_does_what_the_model_does(lake: Lake, by_so
     """One table lives through random batches, each merged with other options; after each it is what the model says."""
     rng = random.Random(f"merge {by_source}")
     model = Model()
-    combinations = list(itertools.product(UPDATES, [None, "op = 'D'"], ["insert", "ignore"]))
+    pairs = itertools.product([None, "op = 'D'"], ["insert", "ignore"])
+    sequences = itertools.cycle(["seq", None, None, "seq", "seq"])  # each update with and without, and other pairs
+    combinations = [(*each, next(sequences)) for each in itertools.product(UPDATES, pairs)]
     rng.shuffle(combinations)
     seen: Counter[str] = Counter()
-    for number, (update, delete_when, when_not_matched) in enumerate(combinations):
+    for number, (update, (delete_when, when_not_matched), sequence_by) in enumerate(combinations):
         options: dict[str, Any] = {
             **update,
             **BY_SOURCE[by_source],
             "delete_when": delete_when,
             "when_not_matched": when_not_matched,
-            "sequence_by": rng.choice(["seq", None]),
+            "sequence_by": sequence_by,
             "mode": rng.choice(["auto", "copy_on_write", "merge_on_read"]),
         }
         write = Write(strategy="merge", unique_key=("id",), **options)
         batch = random_batch(rng, ordered=write.sequence_by is not None)
         before = {key: dict(row) for key, row in model.rows.items()}
-        story = f"run {number}: {options}\n{before}\n{batch}"
+        story = f"run {number}: {options}\n{before}\n{batch}\n"
         model.merge(batch, write)
         sql = values(*(tuple(row.values()) for row in batch))
         report = merge(lake, sql, **options)
@@ -434,3 +445,45 @@ def test_full_refresh_leaves_out_what_a_merge_would_delete(lake: Lake) -> None:
     report = merge(lake, batch, full_refresh=True, **options)
     assert (report.plan, counts(report.rows)) == ("replace", (2, 1, 0, 0, 1))
     assert content(lake, "id, name, city, seq, gone") == [(1, "A", "q", 2, False), (3, "c", "p", 1, False)]
+
+
+def test_delete_when_of_an_ingest_sees_what_its_files_give(lake: Lake) -> None:
+    lake.folder.mkdir(exist_ok=True)
+    (lake.folder / "a.csv").write_text("id,n,op\n1,1,I\n2,2,I\n")
+    (lake.folder / "a.jsonl").write_text('{"id": 1, "n": 1, "op": "I"}\n')
+
+    def run(format: str, *columns: Column) -> TableReport:
+        options: dict[str, Any] = {"unique_key": ("id",), "delete_when": "op = 'D'", "columns": columns}
+        return lake.table(ingest(f"bronze.{format}", f"{lake.folder}/*.{format}*", format, "merge", **options))
+
+    contract = (Column("id", "int"), Column("n", "int", nullable=False))
+    assert counts(run("csv", *contract).rows) == (2, 0, 0, 0, 0)
+    (lake.folder / "b.csv").write_text("id,n,op\n1,,D\n3,,D\n")
+    assert counts(run("csv", *contract).rows) == (1, 1, 0, 0, 0)
+    assert content(lake, "id, n", "bronze.csv") == [(2, 2)]
+    report = run("json", *contract)
+    assert report.error is not None
+    assert report.error.message.endswith(
+        "there is no column `op`; there are: id, n, _source_file, _ingested_at, _run_id. The files have op, but only "
+        "columns of the contract are read: declare it"
+    )
+    assert counts(run("json", *contract, Column("op", "string")).rows) == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "check"),
+    [
+        ({"when_not_matched_by_source": "delete"}, Check(text="row_count > 0")),
+        (SOFT, Check(text="row_count > 0", body={"filter": "NOT gone"})),
+    ],
+    ids=["delete", "soft delete"],
+)
+def test_check_stops_a_query_without_rows(lake: Lake, options: dict[str, Any], check: Check) -> None:
+    rows = [(1, "a", "p", 1, "I"), (2, "b", "p", 1, "I")]
+    first = merge(lake, values(*rows), checks=(check,), **options)
+    report = merge(lake, values(), checks=(check,), **options)
+    assert (first.status, report.status) == ("published", "failed")
+    assert report.error is not None
+    assert report.error.type == "QualityCheckFailed"
+    assert lake.iceberg("silver.t").head() == first.snapshot_id
+    assert content(lake, "id, name") == [(1, "a"), (2, "b")]

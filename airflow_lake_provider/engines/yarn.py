@@ -109,8 +109,8 @@ class YarnWebService(_Yarn):
 
     def find(self, request_id: str) -> str | None:
         """List the applications that have the tag."""
-        answer = self._call(f"/ws/v1/cluster/apps?applicationTags={_tag(request_id)}") or {}
-        return newest_application(" ".join(app["id"] for app in (answer.get("apps") or {}).get("app") or ()))
+        answer = self._call(f"/ws/v1/cluster/apps?applicationTags={_tag(request_id)}")
+        return newest_application(json.dumps(answer))
 
     def state(self, run_id: str) -> RunState:
         """Read the application's report."""
@@ -137,8 +137,9 @@ class YarnWebService(_Yarn):
                 answer: dict[str, Any] = json.loads(response.read() or b"{}")
                 return answer
         except urllib.error.HTTPError as exc:
-            if exc.code == 404:
+            if exc.code == 404 and b"NotFoundException" in exc.read():
                 return None
+            # Any other page that is not there is a wrong address, and says nothing of the application.
             raise EngineError(f"YARN's resource manager refused {self.url}{path}: HTTP {exc.code}") from exc
         except (OSError, ValueError) as exc:
             raise EngineError(f"YARN's resource manager does not answer at {self.url}{path}: {exc}") from exc

@@ -184,6 +184,9 @@ def resource_manager(cluster: Cluster) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
+            if not path.startswith("/ws/v1/cluster/apps"):
+                self._say(404, "not found")
+                return
             if query:
                 found = [{"id": name} for name in cluster.tagged(query.partition("=")[2])]
                 self._say(200, {"apps": {"app": found} if found else None})

@@ -363,6 +363,17 @@ def test_where_yarn_cannot_be_asked_the_report_tells_the_state(
     assert until_ended(engine, handle).status is Status.SUCCEEDED
 
 
+def test_a_web_service_at_the_wrong_address_does_not_lose_the_run(
+    make: MakeEngine, state: Path, spark_job: SparkJob
+) -> None:
+    with resource_manager(Cluster(state)) as url:
+        extra = {"deploy-mode": "cluster", "yarn_resourcemanager_webapp_address": f"{url}/elsewhere"}
+        found = Connection("etl", "spark", "yarn", extra=extra)
+        with pytest.raises(EngineError, match="YARN's resource manager refused .*/elsewhere/.*: HTTP 404"):
+            make(conn_id="etl", find_connection=lambda _: found).submit(spark_job)
+    assert calls(state) == []
+
+
 def test_the_driver_sees_nothing_of_airflow_and_the_cluster_s_own_spark(
     make: MakeEngine, spark_job: SparkJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,6 +228,8 @@ class SparkSubmitEngine:
                 **{f"{driver_env}.{name}": value for name, value in {"TZ": "UTC", **self._env}.items()},
                 **master.defaults,
             }
+            if "://" not in job.request_uri or job.request_uri.startswith("file://"):
+                self._log.info("%s is a path: the cluster's driver must see it too", job.request_uri)
             files = self._reachable(job, target)
             command = self._command(job, target, program, defaults, master.submission(job.request_id), files)
             return Launch(command, program.environment)

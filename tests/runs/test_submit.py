@@ -258,6 +258,29 @@ def test_interrupt_cancels_the_run(run_task: RunTask) -> None:
     assert engine.cancelled == [engine.requests[0].request_id]
 
 
+def test_interrupt_stays_one_though_the_run_cannot_be_cancelled(
+    run_task: RunTask, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Deaf(InMemoryEngine):
+        def state(self, handle: RunHandle) -> RunState:
+            raise KeyboardInterrupt
+
+        def cancel(self, handle: RunHandle) -> None:
+            raise EngineError("nobody can be asked")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_task(Deaf())
+    assert "The run goes on: nobody can be asked" in caplog.text
+
+
+def test_engine_options_go_with_each_start(run_task: RunTask) -> None:
+    engine = InMemoryEngine(ends=Status.LOST)
+    for _ in range(2):
+        with pytest.raises(JobFailed):
+            run_task(engine, engine_options={"queue": "etl"})
+    assert engine.options == [{"queue": "etl"}] * 2
+
+
 def test_error_while_waiting_leaves_the_run_for_a_retry(run_task: RunTask) -> None:
     class Unreachable(InMemoryEngine):
         def state(self, handle: RunHandle) -> RunState:

@@ -303,9 +303,10 @@ def test_the_spec_reference_names_every_key() -> None:
 def test_the_protocol_reference_names_every_field() -> None:
     documents = (
         protocol.JobRequest, protocol.TaskIdentity, protocol.DataInterval, protocol.TableRequest, protocol.Column,
-        protocol.Quarantine, protocol.IngestStep, protocol.TransformStep, protocol.WriteStep, protocol.CheckStep,
-        protocol.Check, protocol.Catalog, protocol.Submissions, protocol.Provenance, protocol.JobReport,
-        protocol.TableReport, protocol.Rows, protocol.Commit, protocol.CheckResult, protocol.Runtime, protocol.JobError,
+        protocol.Quarantine, protocol.IngestStep, protocol.TransformStep, protocol.PythonStep, protocol.WriteStep,
+        protocol.CheckStep, protocol.Check, protocol.Catalog, protocol.Submissions, protocol.Provenance,
+        protocol.JobReport, protocol.TableReport, protocol.Rows, protocol.Commit, protocol.CheckResult,
+        protocol.Runtime, protocol.JobError,
     )  # fmt: skip
     names = {field.name for document in documents for field in fields(document)}
     assert sorted(names - words_in_code("job-protocol.md")) == []

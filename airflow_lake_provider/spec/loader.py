@@ -106,7 +106,11 @@ class _Reading:
         self.wrong_tables: list[str] = []
 
     def add(self, *problems: Problem) -> None:
-        self.diagnostics.extend(locate(problem, self.root) for problem in problems)
+        self.note(*(locate(problem, self.root) for problem in problems))
+
+    def note(self, *diagnostics: Diagnostic) -> None:
+        """Keep what was found; where that is more than anybody reads, it is time to say so."""
+        self.diagnostics.extend(diagnostics)
         if len(self.diagnostics) > MAX_MISTAKES:
             raise as_error(self.diagnostics, self.source.name)
 
@@ -146,8 +150,8 @@ class _Reading:
             self.add(Problem((), "missing-key", message, hint, at_key=True))
             raise as_error(self.diagnostics, self.source.name)
         self.root, wrong = extended(root, self.path, project_root=self.project.root)
-        self.diagnostics.extend(wrong)
-        self.diagnostics.extend(apply_overrides(self.root, overrides))
+        self.note(*wrong)
+        self.note(*apply_overrides(self.root, overrides))
 
     def read_settings(self, environment: str | None) -> Settings:
         named = self.root.get("environment")
@@ -166,12 +170,12 @@ class _Reading:
         env = frozenset(own.env or ()) if own is not None else frozenset[str]()
         scope, wrong = declared(self.root.get("variables"), settings.environment_node("variables"), env=env)
         self.scope = scope
-        self.diagnostics.extend(wrong)
+        self.note(*wrong)
         entries = dict(self.root.entries)
         for name, (key, value) in self.root.entries.items():
             if name not in _UNSET:
                 made, wrong = put_in(value, scope)
-                self.diagnostics.extend(wrong)
+                self.note(*wrong)
                 entries[name] = (key, made)
         self.root = self.root.with_entries(entries)
         tables = self.root.get("tables")
@@ -180,7 +184,7 @@ class _Reading:
         made_tables: dict[str, tuple[Node, Node]] = {}
         for name, (key, value) in tables.entries.items():
             made, wrong = put_in(value, scope)
-            self.diagnostics.extend(wrong)
+            self.note(*wrong)
             made_tables[name] = (key, made)
         entries["tables"] = (entries["tables"][0], tables.with_entries(made_tables))
         self.root = self.root.with_entries(entries)
@@ -378,16 +382,16 @@ class _Reading:
             source = Source(shown, read_source(found).text)
         except SpecError as exc:
             wrong = [each for each in exc.diagnostics if isinstance(each, Diagnostic)]
-            self.diagnostics.extend(replace(each, file=shown) for each in wrong)
+            self.note(*(replace(each, file=shown) for each in wrong))
             return None
         except OSError as exc:
             self.add(Problem(path, "missing-file", f"{show(name)} cannot be read: {exc.strerror}", "expected a file"))
             return None
         whole = replace(scalar(source.text, source, end=len(source.text)), style=WHOLE_FILE)
         text, problems = put_in(whole, self.scope)
-        self.diagnostics.extend(problems)
+        self.note(*problems)
         for problem in self.template_problems(text.value, ()):
-            self.diagnostics.append(locate(problem, text))
+            self.note(locate(problem, text))
         return text
 
     def read_function(self, reference: str, name: str, node: Node) -> PythonFunction | None:
@@ -398,9 +402,7 @@ class _Reading:
                 self.add(Problem(("tables", name, "python"), "python", exc.message, exc.hint, (exc.start, exc.end)))
                 return None
             source = Source(shown_beside(Path(exc.source.name).resolve(), self.path), exc.source.text)
-            self.diagnostics.append(
-                source.diagnostic(exc.start, exc.end, code="python", message=exc.message, hint=exc.hint)
-            )
+            self.note(source.diagnostic(exc.start, exc.end, code="python", message=exc.message, hint=exc.hint))
             return None
 
     def folder_of(self, node: Node) -> Path:
@@ -467,12 +469,11 @@ class _Reading:
                 self.add(Problem(("external", number), "external", message, "expected tables that others write"))
         known = KnownTables(made, [*self.wrong_tables, *external], self.project)
         contracts = {name: columns for name, table in self.tables.items() if (columns := table.contract()) is not None}
-        reads = Reads(known, self.root, self.path, contracts=contracts)
+        reads = Reads(known, self.root, self.path, contracts=contracts, note=self.note)
         for name, table in self.tables.items():
             reads.table(name, table.spec, table.function, names_inputs=table.names_inputs)
         reads.circles(list(self.tables))
         reads.schedule(self.root)
-        self.diagnostics.extend(reads.diagnostics)
         return reads
 
 

@@ -34,18 +34,25 @@ class Reads:
     ``inputs`` are all tables that a table reads, ``upstream`` those of this spec that make them.
 
     :param contracts: the columns of the tables of this spec that say so.
+    :param note: takes each mistake.
     """
 
     def __init__(
-        self, known: KnownTables, root: Node, spec_path: FilePath, *, contracts: Mapping[str, Collection[str]]
+        self,
+        known: KnownTables,
+        root: Node,
+        spec_path: FilePath,
+        *,
+        contracts: Mapping[str, Collection[str]],
+        note: Callable[[Diagnostic], None],
     ) -> None:
         self._known = known
         self._contracts = contracts
         self._root = root
         self._spec_path = spec_path
+        self._note = note
         self._edges: dict[str, dict[str, Diagnostic]] = {}
         self.inputs: dict[str, set[str]] = {}
-        self.diagnostics: list[Diagnostic] = []
 
     @property
     def upstream(self) -> Mapping[str, tuple[str, ...]]:
@@ -104,7 +111,7 @@ class Reads:
     def _wrong(self, at: Diagnostic, code: str, message: str, hint: str) -> None:
         # What is already said at the place is where a variable's value comes from.
         hint = "\n".join(filter(None, (hint, at.hint)))
-        self.diagnostics.append(replace(at, code=code, message=message, hint=hint))
+        self._note(replace(at, code=code, message=message, hint=hint))
 
     def _check(self, table: str, check: Any, path: Path) -> None:
         for mention in check_mentions(check):

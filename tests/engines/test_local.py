@@ -244,6 +244,19 @@ def test_whole_output_is_kept_and_the_job_s_own_lines_are_logged(
     assert str(folder_of(handle) / "driver.log") in engine.describe(handle)
 
 
+def test_options_of_another_platform_are_named_and_ignored(
+    spark_job: SparkJob, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine = ScriptedEngine(REPORT, cache=cache)
+    handle = engine.submit(replace(spark_job, options={"queue": "etl", "num-executors": 4}))
+    assert until_ended(engine, handle).status is Status.SUCCEEDED
+    assert caplog.messages == [
+        "engine_options (queue, num-executors): the local engine has no use for any",
+        "hello from the driver",
+    ]
+
+
 def test_run_that_is_only_looked_at_is_not_logged(
     spark_job: SparkJob, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -85,6 +85,7 @@ class Application:
     def _run_one(self, spark: Any, request: TableRequest) -> TableReport:
         held = held_back(request, {name: report.status for name, report in self._tables.items()})
         if held is not None:
+            _tell(held)
             return held
         started = time.monotonic()
         say(f"{request.table}: started")
@@ -95,9 +96,7 @@ class Application:
             error = _error_of(exc)
             report = TableReport(table=request.table, status=FAILED, strategy=request.strategy, error=error)
         report = replace(report, seconds=round(time.monotonic() - started, 3))
-        say(_line(report))
-        for doubt in _doubts(report):
-            say(f"{report.table}: {doubt}")
+        _tell(report)
         return report
 
     def _write(self, status: str, *, error: Optional[JobError] = None) -> None:
@@ -123,6 +122,12 @@ def _stop(spark: Any) -> None:
 
 def _only_checks_failed(report: TableReport) -> bool:
     return report.error is not None and report.error.type == QualityCheckFailed.__name__
+
+
+def _tell(report: TableReport) -> None:
+    say(_line(report))
+    for doubt in _doubts(report):
+        say(f"{report.table}: {doubt}")
 
 
 def _line(report: TableReport) -> str:

@@ -54,11 +54,14 @@ def take_in(
     elif step.files_per_run is None or full_refresh:
         chosen = unseen
     else:
+        # Files without a byte do not count: where nothing says what their columns are, they are never done with, and
+        # would stand before the others for ever.
         oldest_first = sorted(unseen, key=lambda file: (file.modified, file.path))
-        chosen, left = oldest_first[: step.files_per_run], oldest_first[step.files_per_run :]
+        left = [file for file in oldest_first if file.size][step.files_per_run :]
+        chosen = oldest_first
     waiting = {file.path for file in left}
     return Intake(
-        fresh=tuple(chosen),
+        fresh=tuple(file for file in chosen if file.path not in waiting),
         replaced=tuple(file.path for file in unseen if file.path in known and file.path not in waiting),
         left=len(left),
         seen=tuple(file for file in listed if file.path not in waiting),

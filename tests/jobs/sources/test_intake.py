@@ -26,6 +26,12 @@ def test_oldest_files_come_first_and_the_rest_waits() -> None:
     assert (paths(second.fresh), second.left, second.seen) == (["/in/a"], 0, tuple(LISTED))
 
 
+def test_files_without_a_byte_stand_in_nobodys_way() -> None:
+    empty = [SourceFile(f"/in/{n}", "0", 0, n) for n in range(3)]
+    intake = take_in(replace(STEP, files_per_run=1), [*LISTED, *empty], {}, strategy="append")
+    assert (paths(intake.fresh), intake.left) == (["/in/0", "/in/1", "/in/2", "/in/b"], 2)
+
+
 def test_file_that_waits_is_not_replaced_yet() -> None:
     known = {"/in/a": "old", "/in/b": "old"}
     intake = take_in(replace(STEP, files_per_run=1), LISTED, known, strategy="append")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from airflow_lake_provider.spec import load_project
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+SPEC_MEANING = ROOT / "docs" / "how-to" / "see-what-a-spec-means.md"
 DAG_TESTS = ROOT / "docs" / "how-to" / "test-your-dag-without-java.md"
 PYTHON = ROOT / "docs" / "how-to" / "transform-in-python.md"
 SHARED = ROOT / "docs" / "how-to" / "share-keys-between-specs.md"
@@ -36,7 +38,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TABLE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 # What a reader runs that a test does not: it builds environments, or serves until somebody stops it.
 NOT_RUN = ("pip install", "lake spark install", "airflow standalone", "make")
-SHELL_WORDS = ("cat", "cd", "export", "ls", "pip", "git", "airflow")
+SHELL_WORDS = ("cat", "cd", "diff", "export", "ls", "pip", "git", "airflow")
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,31 @@ def test_the_tutorial_works_from_top_to_bottom(tmp_path: Path) -> None:
     names = set(re.findall(r"\b(?:bronze|silver|gold)\.\w+", shown))
     assert names
     assert sorted(name for name in names if name not in done.stdout + done.stderr) == []
+
+
+def test_the_guide_to_a_specs_meaning_shows_what_the_commands_say(tmp_path: Path) -> None:
+    page = [block for block in blocks() if block.page == SPEC_MEANING]
+    lake_yaml, spec = (block.text for block in page if block.language == "yaml")
+    (tmp_path / "lake.yaml").write_text(lake_yaml)
+    (tmp_path / "orders.yaml").write_text(spec)
+    env = {key: value for key, value in os.environ.items() if key not in ("LAKE_HOME", "LAKE_ENV")}
+    tried = 0
+    for block, after in itertools.pairwise(page):
+        if block.language != "console" or after.language != "text":
+            continue
+        (line,) = commands(block)
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env=env | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+        assert (done.stdout, done.stderr) == (after.text, ""), line
+        tried += 1
+    assert tried == 5
 
 
 def links() -> Iterator[tuple[Path, str]]:

@@ -9,8 +9,11 @@ import click
 
 from airflow_lake_provider import __version__
 from airflow_lake_provider.cli.catalog import catalog
+from airflow_lake_provider.cli.explain import explain
+from airflow_lake_provider.cli.graph import graph
 from airflow_lake_provider.cli.init import init
 from airflow_lake_provider.cli.run import run
+from airflow_lake_provider.cli.schema import schema
 from airflow_lake_provider.cli.spark import spark
 from airflow_lake_provider.cli.tables import tables
 from airflow_lake_provider.cli.validate import validate
@@ -53,7 +56,7 @@ def lake() -> None:
     """
 
 
-for command in (init, validate, run, tables, catalog, spark):
+for command in (init, validate, explain, graph, run, tables, catalog, schema, spark):
     lake.add_command(command)
 
 

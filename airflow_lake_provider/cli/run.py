@@ -21,6 +21,7 @@ from airflow_lake_provider.cli.options import (
     readable_path,
     set_option,
 )
+from airflow_lake_provider.cli.plans import plans_of
 
 if TYPE_CHECKING:
     from airflow_lake_provider.plan import PipelinePlan
@@ -87,7 +88,8 @@ def run(
     from airflow_lake_provider.cli.run_view import open_view
     from airflow_lake_provider.runs import run_pipeline
 
-    plans = _plans(spec, environment=environment, overrides=overrides, project_folder=project_folder)
+    found = plans_of(spec, environment=environment, project_folder=project_folder, overrides=overrides)
+    plans = _in_order(found)
     if tables and len(plans) > 1:
         raise click.UsageError(f"--table needs one spec; {spec} holds {len(plans)}")
     intervals = [_interval(plan, start, end) for plan in plans]
@@ -110,31 +112,6 @@ def run(
         print_json(documents if spec.is_dir() else documents[0])
     if any(document["status"] != "success" for document in documents):
         raise click.exceptions.Exit(1)
-
-
-def _plans(
-    spec: Path, *, environment: str | None, overrides: Sequence[str], project_folder: Path | None
-) -> list[PipelinePlan]:
-    """Plan the spec, or all of a folder, those first whose tables others read."""
-    from airflow_lake_provider.exceptions import SpecError
-    from airflow_lake_provider.plan import plan_pipeline, plan_project
-    from airflow_lake_provider.spec import load_project, render_diagnostics
-
-    project = load_project(project_folder) if project_folder is not None else None
-    if not spec.is_dir():
-        plan = plan_pipeline(spec, project=project, environment=environment, overrides=overrides)
-        if plan.warnings:
-            click.echo(render_diagnostics(plan.warnings), err=True)
-        return [plan]
-    if overrides:
-        raise click.UsageError(f"--set changes one spec; {spec} is a folder")
-    plans, diagnostics = plan_project(spec, project=project, environment=environment)
-    errors = tuple(diagnostic for diagnostic in diagnostics if diagnostic.is_error)
-    if errors:
-        raise SpecError(render_diagnostics(errors), diagnostics=errors)
-    if not plans:
-        raise click.UsageError(f"there is no spec below {spec}: no *.yaml with the key 'pipeline'")
-    return _in_order(plans)
 
 
 def _in_order(plans: Sequence[PipelinePlan]) -> list[PipelinePlan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_lake_provider.plan.graph import Graph, dot, lineage, mermaid
 from airflow_lake_provider.plan.outline import outline
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
 from airflow_lake_provider.plan.planning import plan_pipeline, plan_project, plan_spec
@@ -10,12 +11,16 @@ from airflow_lake_provider.plan.settings import merge_conf, merge_options, platf
 from airflow_lake_provider.spec import names_interval
 
 __all__ = [
+    "Graph",
     "PipelinePlan",
     "Schedule",
     "TablePlan",
     "check_request",
+    "dot",
+    "lineage",
     "merge_conf",
     "merge_options",
+    "mermaid",
     "names_interval",
     "outline",
     "platform_settings",

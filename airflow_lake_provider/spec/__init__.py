@@ -6,6 +6,7 @@ Nothing in a spec is ever imported, evaluated or run here.
 from __future__ import annotations
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order, render_diagnostics
+from airflow_lake_provider.spec.explain import Explained, Value, explain
 from airflow_lake_provider.spec.loader import load_spec
 from airflow_lake_provider.spec.pipeline import PipelineKeys, PipelineSpec
 from airflow_lake_provider.spec.project import EngineConfig, Environment, Project, find_specs, is_spec, load_project
@@ -19,10 +20,13 @@ __all__ = [
     "Diagnostic",
     "EngineConfig",
     "Environment",
+    "Explained",
     "PipelineKeys",
     "PipelineSpec",
     "Project",
     "TableSpec",
+    "Value",
+    "explain",
     "find_specs",
     "in_order",
     "is_spec",

@@ -56,8 +56,12 @@ def locate(problem: Problem, root: Node) -> Diagnostic:
     target = _target(problem, node, key)
     start, end = target.span(*problem.span) if problem.span and target.kind == SCALAR else target.first_line()
     hint = "\n".join([*filter(None, [problem.hint]), *dict.fromkeys(origin(given) for given in target.given)])
+    message = problem.message
+    if any(given.is_secret for given in target.given):
+        written = show(target.text)
+        message, hint = (said.replace(show(target.value), written) for said in (message, hint))
     return target.source.diagnostic(
-        start, end, code=problem.code, message=problem.message, hint=hint, severity=problem.severity
+        start, end, code=problem.code, message=message, hint=hint, severity=problem.severity
     )
 
 

@@ -7,6 +7,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from contract import until_ended
 from standalone import StandaloneCluster, standalone_cluster
 
@@ -116,8 +119,6 @@ def flights_in(folder: Path, engine: str) -> tuple[dict[str, Any], Environment]:
 def test_the_demo_publishes_on_a_cluster_what_it_publishes_here(
     tmp_path: Path, cluster: StandaloneCluster, options: dict[str, Any]
 ) -> None:
-    import yaml
-
     engines = {"here": {"type": "local"}, "cluster": {"type": "spark_submit", **options}}
     results = {}
     for name, engine in engines.items():
@@ -136,6 +137,48 @@ def test_the_demo_publishes_on_a_cluster_what_it_publishes_here(
         rows = rows_of(away, table)
         assert rows == rows_of(home, table)
         assert rows
+
+
+PROJECT = {
+    "numbers.yaml": """\
+pipeline: numbers
+tables:
+  bronze.numbers: {sql: "SELECT id FROM range(100)", write: replace}
+  gold.squares: {python: "transforms/squares.py:squares"}
+""",
+    "transforms/squares.py": """\
+from pyspark.sql import functions as F
+
+from transforms.power import square
+
+
+def squares(bronze__numbers):
+    return bronze__numbers.repartition(4).select("id", F.udf(square, "bigint")("id").alias("square"))
+""",
+    "transforms/power.py": "def square(n):\n    return n * n\n",
+}
+
+
+def test_a_function_runs_on_executors_with_the_modules_it_imports_on_the_cluster_of_a_connection(
+    tmp_path: Path, cluster: StandaloneCluster, options: dict[str, Any]
+) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    engine = {"type": "spark_submit", "conn_id": "head", **{k: v for k, v in options.items() if k != "master"}}
+    (tmp_path / "lake.yaml").write_text(yaml.safe_dump({"environments": {"local": {"engines": {"default": engine}}}}))
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lake")), "run", "numbers.yaml", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "AIRFLOW_CONN_HEAD": cluster.url},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS * 2,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cluster.url in done.stderr
+    environment = plan_pipeline(tmp_path / "numbers.yaml").environment
+    assert rows_of(environment, "gold.squares", "id", "square") == sorted(((n, n * n) for n in range(100)), key=repr)
 
 
 @dataclass

@@ -92,10 +92,11 @@ class Explained:
         """
         node, key, path, rest = self.node, self.key, self.path, dotted
         while rest:
-            if node.kind == MAPPING and (step := longest_key(node, rest)) is not None:
+            step = longest_key(node, rest) if node.kind == MAPPING else rest.partition(".")[0]
+            if node.kind == MAPPING and step is not None:
                 key, node = node.entries[step]
                 path = (*path, step)
-            elif node.kind == LIST and (step := rest.partition(".")[0]).isdecimal() and int(step) < len(node.items):
+            elif node.kind == LIST and step is not None and step.isdecimal() and int(step) < len(node.items):
                 key, node = None, node.items[int(step)]
                 path = (*path, int(step))
             else:

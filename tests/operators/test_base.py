@@ -162,6 +162,18 @@ def test_engine_options_reach_the_engine_as_they_are(transform: Callable[..., An
     assert engine.options == [options]
 
 
+def test_the_connection_of_an_engine_is_airflow_s(
+    transform: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ETL", '{"conn_type": "spark", "host": "yarn", "extra": {"spark-binary": "evil"}}')
+    (project / "lake.yaml").write_text(
+        "environments: {local: {engines: {default: {type: spark_submit, conn_id: etl}}}}\n"
+    )
+    with pytest.raises(AirflowException, match="Connection 'etl': `spark-binary` is 'evil'; expected one of spark-sub"):
+        transform().run()
+    assert job_folders(project) == []
+
+
 def test_an_unknown_engine_names_those_there_are(transform: Callable[..., Any], engine: InMemoryEngine) -> None:
     with pytest.raises(AirflowFailException, match="engine 'heavy' is none of the environment 'local'; .* default"):
         transform(engine="heavy").run()

@@ -18,7 +18,7 @@ from airflow_lake_provider.cli.sample import SPEC, sample_project
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 def init(folder: Path) -> None:
-    """Write a working project into DIR: the two files that Airflow loads, lake.yaml, a spec and sample data.
+    """Write a working project into DIR: the two files that Airflow loads, lake.yaml, a spec, sample data, schemas.
 
     DIR may exist; files that are there are never overwritten: then nothing is written.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_lake_provider.cli.schema import SCHEMA_FOLDER
+
 LAKE_DAGS = '''\
 """Airflow finds its DAGs here: one per good spec below this folder."""
 
@@ -18,16 +20,18 @@ from airflow_lake_provider import raise_lake_dag_errors
 raise_lake_dag_errors(globals())
 '''
 
-LAKE_YAML = """\
+LAKE_YAML = f"""\
+# yaml-language-server: $schema={SCHEMA_FOLDER}/lake.schema.json
 # The project: where tables live and jobs run. Everything has a default; this file also marks the project's root.
 default_environment: local
 environments:
-  local: {}   # the embedded catalog and all data in .lake/, Spark on this machine
+  local: {{}}   # the embedded catalog and all data in .lake/, Spark on this machine
 defaults:
   retries: 2
   retry_delay: 1m
 """
 
+_ORDERS_HEADER = f"# yaml-language-server: $schema=../{SCHEMA_FOLDER}/pipeline.schema.json\n"
 ORDERS_YAML = """\
 # A shop's orders: files as they arrive -> one row per order -> a figure per day and country.
 pipeline: orders
@@ -127,14 +131,17 @@ SPEC = "dag_specs/orders.yaml"
 def sample_project() -> dict[str, str]:
     """Return the files of the sample, by their paths from the project's root.
 
-    >>> sorted(path for path in sample_project() if not path.endswith(".csv"))
-    ['.gitignore', 'dag_specs/orders.yaml', 'lake.yaml', 'lake_dags.py', 'lake_spec_errors.py']
+    >>> [path for path in sample_project() if not path.endswith((".csv", ".json"))]
+    ['lake_dags.py', 'lake_spec_errors.py', 'lake.yaml', 'dag_specs/orders.yaml', '.gitignore']
     """
+    from airflow_lake_provider.spec.json_schema import LAKE, PIPELINE, committed_schema
+
     return {
         "lake_dags.py": LAKE_DAGS,
         "lake_spec_errors.py": LAKE_SPEC_ERRORS,
         "lake.yaml": LAKE_YAML,
-        SPEC: ORDERS_YAML,
+        SPEC: _ORDERS_HEADER + ORDERS_YAML,
+        **{f"{SCHEMA_FOLDER}/{name}": committed_schema(name) for name in (PIPELINE, LAKE)},
         ".gitignore": GITIGNORE,
         **{f"landing/orders/{day}.csv": f"{_HEADER}\n{rows}" for day, rows in _DAYS.items()},
     }

@@ -18,7 +18,6 @@ ON_FAIL = ("fail", "warn", "skip_publish")
 
 _ON_FAIL_FORM = {"enum": list(ON_FAIL)}
 CHECK_FORM = {
-    "title": "check",
     "anyOf": [
         {"type": "string", "pattern": r"\S"},
         {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, WithJsonSchema
 
 from airflow_lake_provider.spec.column_type import read_type
 from airflow_lake_provider.spec.key import FilledText, Keys, OrShort, Text, key
+from airflow_lake_provider.spec.values import IDENTIFIER_FORM, text_form
 
 
 def _type(value: str) -> str:
@@ -19,12 +20,8 @@ def _column(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-_TYPE = {
-    "title": "type",
-    "type": "string",
-    "pattern": r"\S",
-    "examples": ["string", "bigint", "int", "double", "decimal(10,2)", "boolean", "date", "timestamp", "array<string>"],
-}
+_TYPE = text_form("type", r"\S", "a type such as `bigint`")
+_USUAL = ("string", "bigint", "int", "double", "decimal(10,2)", "boolean", "date", "timestamp", "array<string>")
 
 
 class ColumnSpec(Keys):
@@ -58,4 +55,6 @@ class ColumnSpec(Keys):
         return column
 
 
-Column = Annotated[ColumnSpec, BeforeValidator(_column), OrShort(_TYPE)]
+_NAME = {"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$|\$\{", "patternErrorMessage": IDENTIFIER_FORM["patternErrorMessage"]}
+_Column = Annotated[ColumnSpec, BeforeValidator(_column), OrShort(_TYPE, _USUAL)]
+Contract = Annotated[dict[str, _Column], Field(json_schema_extra={"propertyNames": _NAME})]

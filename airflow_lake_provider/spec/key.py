@@ -32,6 +32,7 @@ from airflow_lake_provider.spec.values import (
     read_fraction,
     read_identifier,
     read_table_name,
+    text_form,
 )
 
 T = TypeVar("T")
@@ -53,13 +54,18 @@ def key(description: str, *examples: Any, default: Any = None) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class OrShort:
-    """Marks a value that has a short form beside its own: a strategy's name for the mapping of ``write``."""
+    """Marks a value that has a short form beside its own: a strategy's name for the mapping of ``write``.
+
+    :param examples: values to propose.
+    """
 
     short: Any
+    examples: tuple[Any, ...] = ()
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Let an editor take either form."""
-        return {"anyOf": [self.short, handler(core_schema)]}
+        made = {"anyOf": [self.short, handler(core_schema)]}
+        return {**made, "examples": list(self.examples)} if self.examples else made
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,7 @@ def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def no_keys(value: Any) -> Any:
-    """Let a name with nothing below it stand for a mapping without keys."""
+def _no_keys(value: Any) -> Any:
     return {} if value is None else value
 
 
@@ -105,9 +110,7 @@ def _not_blank(value: str) -> str:
 _SCALARS = ["string", "number", "boolean"]
 
 Text = StrictStr
-FilledText = Annotated[
-    StrictStr, AfterValidator(_not_blank), WithJsonSchema({"title": "text", "type": "string", "pattern": r"\S"})
-]
+FilledText = Annotated[StrictStr, AfterValidator(_not_blank), WithJsonSchema(text_form("text", r"\S", "some text"))]
 Identifier = Annotated[str, BeforeValidator(read_identifier), WithJsonSchema(IDENTIFIER_FORM)]
 TableName = Annotated[str, BeforeValidator(read_table_name), WithJsonSchema(TABLE_NAME_FORM)]
 Duration = Annotated[timedelta, BeforeValidator(read_duration), WithJsonSchema(DURATION_FORM)]
@@ -124,6 +127,8 @@ Conf = dict[str, OptionalText]
 Options = dict[str, Any]
 Listed = Annotated[list[T], BeforeValidator(listed), _OrOne()]
 FilledList = Annotated[list[T], BeforeValidator(listed), Field(min_length=1), _OrOne()]
+MaybeEmpty = Annotated[T, BeforeValidator(_no_keys), OrShort({"type": "null"})]
+"""A mapping that may be a name with nothing below it."""
 Columns = FilledList[Identifier]
 Count = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]

@@ -14,15 +14,15 @@ from airflow_lake_provider.spec.key import (
     Identifier,
     Keys,
     Listed,
+    MaybeEmpty,
     Options,
     Positive,
     ScalarText,
     key,
-    no_keys,
 )
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
 from airflow_lake_provider.spec.table import DefaultKeys, LayerKeys
-from airflow_lake_provider.spec.values import IDENTIFIER_FORM, MEMORY_FORM, read_memory
+from airflow_lake_provider.spec.values import IDENTIFIER_FORM, MEMORY_FORM, read_memory, text_form
 
 CATALOGS = ("sqlite", "hadoop", "jdbc", "rest", "hive")
 _LATER_CATALOGS = ("glue",)
@@ -53,7 +53,7 @@ def _variable_name(value: Any) -> Any:
 
 _Catalog = Annotated[str, _one_of("catalog", CATALOGS, _LATER_CATALOGS), WithJsonSchema({"enum": list(CATALOGS)})]
 _Engine = Annotated[str, _one_of("engine", ENGINES, LATER_ENGINES), WithJsonSchema({"enum": list(ENGINES)})]
-_PREFIX_FORM = {"title": "name", "type": "string", "pattern": "^([A-Za-z_][A-Za-z0-9_]*)?$"}
+_PREFIX_FORM = text_form("prefix", "^([A-Za-z_][A-Za-z0-9_]*)?$", "letters, digits and `_`: `dev_`")
 _Prefix = Annotated[StrictStr, BeforeValidator(_prefix), WithJsonSchema(_PREFIX_FORM)]
 _VariableName = Annotated[str, BeforeValidator(_variable_name), WithJsonSchema(IDENTIFIER_FORM)]
 Memory = Annotated[str, BeforeValidator(read_memory), WithJsonSchema(MEMORY_FORM)]
@@ -169,17 +169,13 @@ class ProfileKeys(Keys):
     )
 
 
-_Environment = Annotated[EnvironmentKeys, BeforeValidator(no_keys)]
-_Layer = Annotated[LayerKeys, BeforeValidator(no_keys)]
-
-
 class LakeKeys(Keys):
     """``lake.yaml``."""
 
     default_environment: FilledText | None = key(
         "The environment to use where neither `--env`, the spec nor `LAKE_ENV` names one; by default `local`.", "prod"
     )
-    environments: dict[str, _Environment] | None = key(
+    environments: dict[str, MaybeEmpty[EnvironmentKeys]] | None = key(
         "Where tables live and jobs run, by names. `local` is always there.",
         {"local": {}, "prod": {"base_path": "s3://acme-lake", "job_root": "s3://acme-lake/jobs"}},
     )
@@ -191,7 +187,7 @@ class LakeKeys(Keys):
         "Table keys for all tables of the project; specs, layers and tables go over them.",
         {"retries": 2, "retry_delay": "1m"},
     )
-    layers: dict[str, _Layer] | None = key(
+    layers: dict[str, MaybeEmpty[LayerKeys]] | None = key(
         "Layers of the project's own, and table keys for all tables of a layer.",
         {"staging": {"like": "bronze", "retries": 5}},
     )

@@ -13,11 +13,11 @@ from airflow_lake_provider.spec.key import (
     FilledText,
     Keys,
     Listed,
+    MaybeEmpty,
     Positive,
     TableName,
     Text,
     key,
-    no_keys,
 )
 from airflow_lake_provider.spec.schedule import SCHEDULE_FORM, AssetCondition, read_schedule
 from airflow_lake_provider.spec.table import LayerKeys
@@ -29,6 +29,7 @@ from airflow_lake_provider.spec.values import (
     read_pipeline_id,
     read_tag,
     read_timezone,
+    text_form,
 )
 
 Tag = Annotated[FilledText, AfterValidator(read_tag), WithJsonSchema(TAG_FORM)]
@@ -38,9 +39,8 @@ _Schedule = Annotated[
     str | timedelta | AssetCondition | None, BeforeValidator(read_schedule), WithJsonSchema(SCHEDULE_FORM)
 ]
 _TimeZone = Annotated[
-    str, BeforeValidator(read_timezone), WithJsonSchema({"title": "time zone", "type": "string", "pattern": r"\S"})
+    str, BeforeValidator(read_timezone), WithJsonSchema(text_form("time zone", r"\S", "a name such as `Europe/Berlin`"))
 ]
-_Layer = Annotated[LayerKeys, BeforeValidator(no_keys)]
 
 
 class PipelineKeys(Keys):
@@ -91,7 +91,7 @@ class PipelineKeys(Keys):
         "Names for `${name}` in this spec, with their defaults, which also say their type; `null` has none.",
         {"min_rows": 100, "country": "DE"},
     )
-    layers: dict[str, _Layer] | None = key(
+    layers: dict[str, MaybeEmpty[LayerKeys]] | None = key(
         "Layers of the spec's own, and table keys for all tables of a layer.",
         {"staging": {"like": "bronze", "retries": 5}},
     )

@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
-from airflow_lake_provider.spec.values import DURATION, DURATION_FORM, TABLE_NAME_FORM, read_duration, read_table_name
+from airflow_lake_provider.spec.values import (
+    DURATION,
+    DURATION_FORM,
+    TABLE_NAME_FORM,
+    read_duration,
+    read_table_name,
+    text_form,
+)
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -22,21 +29,20 @@ _OTHER_NAMES = {"@midnight": PRESETS["@daily"], "@annually": PRESETS["@yearly"]}
 WITHOUT_CRON = ("@once", "@continuous")
 """Presets that no clock tells; their runs have no data interval of any length."""
 
-ASSETS = "Assets"
-"""The definition in the JSON Schema that :data:`ASSETS_FORM` stands under: it names itself."""
+_ASSETS_TITLE = {"title": "assets"}  # alone it stands for the type of that title
 _ASSETS_LIST = {
     "type": "array",
     "minItems": 1,
     "items": {
         "anyOf": [
             TABLE_NAME_FORM,
-            {"title": "asset", "type": "string", "pattern": "://"},
-            {"$ref": f"#/definitions/{ASSETS}"},
+            text_form("asset", "://", "a table, `layer.name`, or an asset's URI"),
+            _ASSETS_TITLE,
         ]
     },
 }
-ASSETS_FORM = {
-    "title": "assets",
+_ASSETS_FORM = {
+    **_ASSETS_TITLE,
     "type": "object",
     "minProperties": 1,
     "maxProperties": 1,
@@ -50,9 +56,9 @@ ASSETS_FORM = {
 SCHEDULE_FORM = {
     "anyOf": [
         {"title": "preset", "enum": [*PRESETS, *_OTHER_NAMES, *WITHOUT_CRON]},
-        {"title": "cron", "type": "string", "pattern": r"^\s*[^@\s]\S*(\s+\S+){4,5}\s*$"},
+        text_form("cron", r"^\s*[^@\s]\S*(\s+\S+){4,5}\s*$", "a cron, a preset such as `@daily`, or a duration"),
         DURATION_FORM,
-        ASSETS_FORM,
+        _ASSETS_FORM,
         {"type": "null"},
     ]
 }

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, StrictBool, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from airflow_lake_provider.spec.check import CHECK_FORM
-from airflow_lake_provider.spec.column import Column, ColumnSpec
+from airflow_lake_provider.spec.column import ColumnSpec, Contract
 from airflow_lake_provider.spec.ingest import FORMATS, IngestSpec
 from airflow_lake_provider.spec.key import (
     Columns,
@@ -122,7 +122,7 @@ class DefaultKeys(TaskKeys):
 
     description: Text | None = key("What the table holds; it becomes the Iceberg table's comment.", "One row per order")
     tags: Listed[FilledText] | None = key("Words to find the table by; nothing depends on them.", ["pii", "orders"])
-    columns: dict[str, Column] | None = key(
+    columns: Contract | None = key(
         "The contract: each column as `name: type` or `name: {type, nullable, description, rule}`. The table has "
         "exactly these and the metadata columns; without it, what the query or file gives.",
         {"order_id": "bigint not null", "amount": {"type": "decimal(10,2)", "rule": "amount >= 0"}},

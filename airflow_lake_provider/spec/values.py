@@ -25,32 +25,44 @@ _TRANSFORM = re.compile(r"(\w+)\s*\(\s*(?:([^,()\s]*)\s*,\s*)?([^,()\s]*)\s*\)")
 
 TRANSFORMS = ("year", "month", "day", "hour", "bucket", "truncate")
 
-# What each ``read_*`` takes, as JSON Schema: for editors, which know no Python. Here and there it takes a little more.
-PIPELINE_FORM = {"title": "id", "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,250}$"}
-TAG_FORM = {"title": "text", "type": "string", "pattern": r"\S", "maxLength": _MAX_TAG}
+# What each ``read_*`` takes, as JSON Schema, for editors; here and there a little more. Its title names the type.
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
-IDENTIFIER_FORM = {"title": "name", "type": "string", "pattern": f"^{_NAME}$"}
 _PART = f"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
-TABLE_NAME_FORM = {"title": "table", "type": "string", "pattern": rf"^{_PART}\.{_PART}$"}
-DURATION_FORM = {
-    "title": "duration",
-    "type": "string",
-    "pattern": r"^(?=[0-9])([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$",
-}
-MOMENT_FORM = {"title": "date or time", "type": "string", "pattern": "^[0-9]{4}-?(W?[0-9]{2})"}
-TRANSFORM_FORM = {
-    "title": "partition field",
-    "type": "string",
-    "pattern": rf"^({_NAME}|\s*[A-Za-z]+\s*\(\s*([0-9]+\s*,\s*)?{_NAME}\s*\)\s*)$",
-}
-MEMORY_FORM = {"title": "size of memory", "type": "string", "pattern": "^[1-9][0-9]{0,8}[kmgtKMGT]b?$"}
+
+
+def text_form(title: str, pattern: str, expected: str) -> dict[str, Any]:
+    """Return the JSON Schema of a text.
+
+    :param expected: what to say to somebody who wrote another one.
+    """
+    return {"title": title, "type": "string", "pattern": pattern, "patternErrorMessage": f"Expected {expected}."}
+
+
+PIPELINE_FORM = text_form("id", "^[A-Za-z0-9_.-]{1,250}$", "letters, digits, `_`, `-` and `.`, at most 250 of them")
+IDENTIFIER_FORM = text_form("name", f"^{_NAME}$", "a name: letters, digits and `_`, no digit first")
+TABLE_NAME_FORM = text_form("table", rf"^{_PART}\.{_PART}$", "a table, `layer.name`: letters, digits and `_`")
+DURATION_FORM = text_form(
+    "duration",
+    "^(?=[0-9])([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$",
+    "a duration: `30s`, `5m`, `1h30m`, `1d`",
+)
+MOMENT_FORM = text_form(
+    "date or time", "^[0-9]{4}-?(W?[0-9]{2})", "a date or time: `2026-01-31`, `2026-01-31T06:00:00`"
+)
+TRANSFORM_FORM = text_form(
+    "partition field",
+    rf"^({_NAME}|\s*[A-Za-z]+\s*\(\s*([0-9]+\s*,\s*)?{_NAME}\s*\)\s*)$",
+    "`col`, `day(col)`, `bucket(16, col)` or the like",
+)
+MEMORY_FORM = text_form("size of memory", "^[1-9][0-9]{0,8}[kmgtKMGT]b?$", "a size of memory such as `512m` or `4g`")
 FRACTION_FORM = {
     "title": "share",
     "anyOf": [
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$", "patternErrorMessage": "Expected a share: `10%`."},
         {"type": "number", "minimum": 0, "maximum": 1},
     ],
 }
+TAG_FORM = {**text_form("tag", r"\S", "some text"), "maxLength": _MAX_TAG}
 
 
 def read_pipeline_id(value: str) -> str:

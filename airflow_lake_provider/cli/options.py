@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
@@ -31,6 +32,11 @@ def readable_path(context: click.Context, parameter: click.Parameter, value: Any
         except OSError as exc:
             raise click.BadParameter(f"{path}: {exc.strerror or exc}", ctx=context, param=parameter) from exc
     return value
+
+
+def shows_colors(stream: IO[str]) -> bool:
+    """Whether to paint what is written: to a terminal that can, for a person who wants it (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def environment_option(command: F) -> F:

@@ -17,6 +17,7 @@ from airflow_lake_provider.cli.options import (
     project_option,
     readable_path,
     set_option,
+    shows_colors,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def validate(
     if as_json:
         print_json({"valid": not errors, "files": files, "diagnostics": [_plain(d) for d in diagnostics]})
     elif diagnostics:
-        click.echo(render_diagnostics(diagnostics, color=sys.stderr.isatty()), err=True)
+        click.echo(render_diagnostics(diagnostics, color=shows_colors(sys.stderr)), err=True)
     if not as_json:
         click.echo(_summary(files, errors, warnings=len(diagnostics) - len(errors)), err=bool(errors))
     if errors:

@@ -77,12 +77,12 @@ def _render(diagnostic: Diagnostic, color: bool) -> str:
 
     place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}"
     label = paint(_COLORS[diagnostic.severity], f"{diagnostic.severity}[{diagnostic.code}]")
-    lines = [f"{paint(_BOLD, place)}: {label}: {diagnostic.message}"]
+    lines = [f"{paint(_BOLD, _printable(place))}: {label}: {_printable(diagnostic.message)}"]
     if diagnostic.text:
         shown, pad, carets = _underline(diagnostic)
         lines.append(f"{diagnostic.line:>5} {paint(_DIM, '|')} {shown}")
         lines.append(f"      {paint(_DIM, '|')} {pad}{paint(_COLORS[diagnostic.severity], carets)}")
-    lines.extend(f"      {paint(_DIM, '=')} {part}" for part in diagnostic.hint.splitlines())
+    lines.extend(f"      {paint(_DIM, '=')} {_printable(part)}" for part in diagnostic.hint.splitlines())
     return "\n".join(lines)
 
 
@@ -97,6 +97,11 @@ def _underline(diagnostic: Diagnostic) -> tuple[str, str, str]:
     shown = "".join(char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     pad = "".join("\t" if char == "\t" else " " * _width(char) for char in shown[:start])
     return shown.rstrip(), pad, "^" * max(1, sum(_width(char) for char in shown[start:end].rstrip()))
+
+
+def _printable(text: str) -> str:
+    """Let nothing of a file reach the terminal but what can be seen."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _width(char: str) -> int:

@@ -83,11 +83,17 @@ class _Composer:
         mark = exc.problem_mark or exc.context_mark
         at = mark.index if mark is not None else 0
         message = exc.problem or "this is not YAML"
+        if "quoted scalar" in (exc.context or "") and exc.context_mark is not None:
+            at = exc.context_mark.index
+            self.fault(at, at + 1, "yaml-syntax", "nothing closes this quote", "Write it again where the text ends.")
+            return
         if exc.context:
             where = f" (line {exc.context_mark.line + 1})" if exc.context_mark is not None else ""
             message = f"{message}, {exc.context}{where}"
         is_tab = self.source.text[at : at + 1] == "\t" or "'\\t'" in message
         hint = "Indent with spaces; YAML takes no tabs." if is_tab else ""
+        if not self.source.text[at:].strip() and "flow" in message:
+            hint = "The file ends here, and something that `[` or `{` opened is not closed."
         if "mapping values are not allowed" in message:
             hint = "Quote a value that holds a colon and a space, or check the indentation."
         self.fault(at, at + 1, "yaml-syntax", message, hint)

@@ -105,7 +105,7 @@ class _Chain:
     def appended(self, base: Node | None, value: Node) -> Node:
         if MAPPING in (value.kind, base.kind if base is not None else LIST):
             self.fault(value, "wrong-type", "only a list can be appended to", "Mappings merge by themselves.")
-            return value
+            return replace(value, is_spoilt=True)
         return Node(LIST, value.source, value.start, value.end, items=[*_items(base), *_items(value)])
 
     def fault(self, node: Node, code: str, message: str, hint: str) -> None:

@@ -29,11 +29,11 @@ def _metadata_columns(value: Any) -> Any:
     if not isinstance(names, list):
         hint = "expected `true`, `false`, or a list of them"
         raise bad("wrong-type", f"`metadata_columns` is {show(value)}", hint)
-    for name in names:
+    for number, name in enumerate(names):
         if name not in METADATA_COLUMNS:
-            raise bad(
-                "wrong-value", f"{show(name)} is no metadata column", expected_one_of(str(name), METADATA_COLUMNS)
-            )
+            hint = expected_one_of(str(name), METADATA_COLUMNS)
+            path = (number,) if isinstance(value, list) else ()
+            raise bad("wrong-value", f"{show(name)} is no metadata column", hint, path=path)
     return [name for name in METADATA_COLUMNS if name in names]
 
 

@@ -103,6 +103,7 @@ class _Reading:
         self.diagnostics: list[Diagnostic] = []
         self.tables: dict[str, _Table] = {}
         self.templates = 0
+        self.has_schedule = False
         self.wrong_tables: list[str] = []
 
     def add(self, *problems: Problem) -> None:
@@ -236,6 +237,7 @@ class _Reading:
                 self.add(Problem((), "missing-key", f"the spec has no `{key}`", f"Add `{key}`: {advice}.", at_key=True))
         if keys is not None:
             self.add(*self.key_problems(keys, broken))
+        self.has_schedule = keys is not None and "schedule" not in broken
         return keys
 
     def key_problems(self, keys: PipelineKeys, broken: set[str]) -> Iterator[Problem]:
@@ -473,7 +475,8 @@ class _Reading:
         for name, table in self.tables.items():
             reads.table(name, table.spec, table.function, names_inputs=table.names_inputs)
         reads.circles(list(self.tables))
-        reads.schedule(self.root)
+        if self.has_schedule:
+            reads.schedule(self.root)
         return reads
 
 

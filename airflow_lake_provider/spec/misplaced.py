@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_lake_provider.spec.column import ColumnSpec
 from airflow_lake_provider.spec.ingest import IngestSpec
 from airflow_lake_provider.spec.lake_keys import EnvironmentKeys, LakeKeys, ProfileKeys
@@ -30,5 +32,7 @@ def where_it_belongs(key: str) -> str:
     >>> where_it_belongs("sequence_by")
     '`sequence_by` is a key of `write`'
     """
+    if re.fullmatch(r"\w+\.\w+", key):
+        return f"a table such as `{key}` stands below `tables`"
     homes = [home for home, keys in _HOMES.items() if key in keys][:_MOST]
     return f"`{key}` is a key of {', or of '.join(homes)}" if homes else ""

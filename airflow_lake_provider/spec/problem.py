@@ -134,6 +134,8 @@ def _problem(entry: Any, what: str) -> Problem:
             hint = f"expected {_MAPPINGS.get(key, 'a mapping')}"
         if kind == "string_type" and isinstance(entry["input"], int | float):
             hint += "; quote it"
+        if isinstance(entry["input"], str) and kind.startswith(("bool_", "int_", "float_")):
+            return Problem(path, "wrong-type", f"`{name}` is the text {show(entry['input'])}", hint)
         return Problem(path, "wrong-type", f"`{name}` is {show(entry['input'])}", hint)
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])

@@ -176,7 +176,9 @@ def _find_by_name(place: str, folders: Sequence[Path], root: Path) -> ModuleFile
 
 
 def _missing(message: str, place: str, near: Sequence[str], folders: Sequence[Path]) -> PythonError:
-    looked = ", then ".join(str(folder) for folder in folders)
+    *before, root = folders
+    below = [f"`{folder.relative_to(root)}`" if folder.is_relative_to(root) else str(folder) for folder in before]
+    looked = ", then ".join((*below, "the project's root"))
     guess = did_you_mean(place, near)
     return PythonError(message, f"looked for in {looked}" + (f"; {guess}" if guess else ""), 0, len(place))
 
@@ -214,7 +216,7 @@ def _function(module: Module, name: str, found: ModuleFile, *, start: int) -> as
         guess = did_you_mean(name, functions)
         listed = ", ".join(f"`{key}`" for key in functions[:10]) or "none"
         hint = f"its functions: {listed}" + (f"; {guess}" if guess else "")
-        raise PythonError(f"{found.path} has no function `{name}`", hint, *span)
+        raise PythonError(f"`{found.path.name}` has no function `{name}`", hint, *span)
     if isinstance(node, ast.ImportFrom | ast.Import):
         hint = "Name the module that defines it."
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:

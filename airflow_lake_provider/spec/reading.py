@@ -55,9 +55,12 @@ def locate(problem: Problem, root: Node) -> Diagnostic:
         node = key  # nobody wrote it: what it is the default of is where to look
     target = _target(problem, node, key)
     start, end = target.span(*problem.span) if problem.span and target.kind == SCALAR else target.first_line()
-    hint = "\n".join([*filter(None, [problem.hint]), *dict.fromkeys(origin(given) for given in target.given)])
+    given = [*target.given, *node.given]
+    if problem.span:  # of a longer text, only what stands at the place
+        given = [each for each in given if each.word in target.source.text[start:end]]
+    hint = "\n".join([*filter(None, [problem.hint]), *dict.fromkeys(map(origin, given))])
     message = problem.message
-    if any(given.is_secret for given in target.given):
+    if any(each.is_secret for each in target.given):
         written = show(target.text)
         message, hint = (said.replace(show(target.value), written) for said in (message, hint))
     return target.source.diagnostic(
@@ -179,8 +182,10 @@ def _explain(problem: Problem, places: Mapping[tuple[str, ...], Place], what: st
             return replace(problem, code="not-supported-yet", message=f"`{key}` is not supported yet", hint=hint)
         guess = did_you_mean(key, [*place.keys, *place.later, *words.TASK_ARGUMENTS * bool(place.others)])
         known = expected_one_of("", place.keys) + (f", or {place.others}" if place.others else "")
-        hint = where_it_belongs(key) or known
-        return replace(problem, message=f"unknown key `{key}` in {inside}", hint=f"{hint}\n{guess}".strip())
+        belongs = where_it_belongs(key)
+        if belongs and f"`{key}s`" not in guess and f"`{key}`" != f"{guess[13:-2]}s`":
+            guess = ""  # it is spelt as it should be
+        return replace(problem, message=f"unknown key `{key}` in {inside}", hint=f"{belongs or known}\n{guess}".strip())
     return problem
 
 

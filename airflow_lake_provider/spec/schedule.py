@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from pydantic_core import PydanticCustomError
 
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
 from airflow_lake_provider.spec.values import (
@@ -65,6 +68,13 @@ SCHEDULE_FORM = {
 
 _EXPECTED = "expected a cron of five or six fields (`0 6 * * *`), a preset such as `@daily`, a duration such as `6h`, "
 _ASSETS = "expected `{assets: [...]}`, `{any: [...]}` or `{all: [...]}`, of tables `layer.name` and assets' URIs"
+_CRON = "expected five or six fields, such as `0 6 * * *`"
+_CRON_FIELDS = ("the minute", "the hour", "the day of the month", "the month", "the day of the week", "the second")
+_CRON_VALUES = (
+    "0 to 59, `*`, `*/15`, or a list", "0 to 23, `*`, `*/6`, or a list", "1 to 31, `*`, `L`, or a list",
+    "1 to 12, `jan` to `dec`, `*`, or a list", "0 to 7 (0 and 7 are Sunday), `sun` to `sat`, `*`, or a list",
+    "0 to 59, `*`, `*/15`, or a list",
+)  # fmt: skip
 _MAX_DEPTH = 10
 
 
@@ -118,7 +128,12 @@ def _read_condition(value: dict[str, Any], depth: int) -> AssetCondition:
     read: list[str | AssetCondition] = []
     for number, part in enumerate(parts):
         if isinstance(part, dict):
-            read.append(_read_condition(part, depth + 1))
+            try:
+                read.append(_read_condition(part, depth + 1))
+            except PydanticCustomError as exc:
+                context = dict(exc.context or {})
+                path = (word, number, *context["path"])
+                raise bad("schedule", context["text"], context["hint"], path=path) from exc
         elif isinstance(part, str) and "://" in part:
             read.append(part)
         else:
@@ -130,15 +145,20 @@ def _read_condition(value: dict[str, Any], depth: int) -> AssetCondition:
 
 
 def _read_cron(value: str) -> str:
-    from croniter import CroniterError, croniter
+    from croniter import CroniterBadDateError, CroniterError, croniter
 
     fields = value.split()
     if len(fields) not in (5, 6):
         raise bad("schedule", f"{show(value)} is not a schedule", _EXPECTED + "or `null`")
     try:
         croniter(value, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterBadDateError as exc:
+        raise bad("schedule", f"the cron {show(value)} never comes", "expected a day that there is") from exc
     except (CroniterError, ValueError, KeyError) as exc:
-        raise bad(
-            "schedule", f"{show(value)} is not a cron: {exc}", "expected five or six fields, such as `0 6 * * *`"
-        ) from exc
+        for number, field in enumerate(re.finditer(r"\S+", value)):
+            alone = " ".join(field[0] if number == at else "*" for at in range(len(fields)))
+            if not croniter.is_valid(alone):
+                message = f"{show(field[0])} is not {_CRON_FIELDS[number]} of a cron"
+                raise bad("schedule", message, f"expected {_CRON_VALUES[number]}", span=field.span()) from exc
+        raise bad("schedule", f"{show(value)} is not a cron", _CRON) from exc
     return " ".join(fields)

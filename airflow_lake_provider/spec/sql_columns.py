@@ -91,11 +91,20 @@ class _Reading:
                 continue
             if len(parts) == 1 and not any(map(_names_more, select.expressions)):
                 known = tuple(dict.fromkeys(name for columns in sources.values() for name in columns))
-                yield _unknown(parts[0], known, next(iter(sources)) if len(sources) == 1 else "")
+                yield _unknown(parts[0], known, self.named(scope, next(iter(sources)) if len(sources) == 1 else ""))
             elif len(parts) == 2 and first in sources:
                 there = sources[first]
                 if parts[1].name.lower() not in {*_ALWAYS, *(name.lower() for name in there)}:
-                    yield _unknown(parts[1], there, first)
+                    yield _unknown(parts[1], there, self.named(scope, first))
+
+    def named(self, scope: Any, source: str) -> str:
+        """Return a source as the query names it: a table without an alias by its full name."""
+        from sqlglot import exp
+
+        for name, (node, _) in scope.selected_sources.items():
+            if name.lower() == source and isinstance(node, exp.Table) and id(node) in self.tables:
+                return name if node.alias else ".".join(table_name(node).parts)
+        return source
 
     def sources_in_sight(self, scope: Any) -> dict[str, tuple[str, ...]] | None:
         """Return the columns of all that a name may mean here, outer queries included; ``None`` if one is unknown."""

@@ -94,7 +94,7 @@ class _Parsed:
         try:
             yield from self.unknown(_environment().parse(self.text))
         except TemplateSyntaxError as exc:
-            yield _syntax(exc, self.wrong_expression() or self.at_line(exc.lineno))
+            yield _syntax(exc, self.wrong_expression() or self.wrong_statement(exc))
         except RecursionError:
             yield Fault("the templates are nested too deeply", "Write them shorter.", 0, len(self.text))
 
@@ -110,10 +110,15 @@ class _Parsed:
                 return template
         return None
 
-    def at_line(self, line: int) -> Template:
-        """Return the last block that begins on a line, or before it."""
-        before = [each for each in self.templates if self.text.count("\n", 0, each.start) < line]
-        return next((each for each in reversed(before) if not each.is_expression), self.templates[0])
+    def wrong_statement(self, exc: Any) -> Template:
+        """Return the block that an error is about: by its tag, or else the last that begins by the line."""
+        tag = re.search(r"unknown tag '(\w+)'", exc.message or "")
+        statements = [each for each in self.templates if each.is_statement]
+        for each in statements:
+            if tag is not None and re.match(rf"\{{%[-+]?\s*{tag[1]}\b", each.text):
+                return each
+        before = [each for each in statements if self.text.count("\n", 0, each.start) < exc.lineno]
+        return before[-1] if before else self.templates[0]
 
     def unknown(self, tree: Any) -> Iterator[Fault]:
         from jinja2 import nodes
@@ -126,6 +131,7 @@ class _Parsed:
             for name in dict.fromkeys(node.name for node in tree.find_all(kind)):
                 if name not in known:
                     near = did_you_mean(name, FILTERS) if kind is nodes.Filter else ""
+                    known = {word for word in known if len(word) > 1}
                     hint = near or did_you_mean(name, known) or f"expected a {word} of Jinja's, or of Airflow's"
                     yield Fault(f"Jinja has no {word} `{name}`", hint, *self.place(name))
         names = list(tree.find_all(nodes.Name))

@@ -86,9 +86,7 @@ def declared(
 def _values(mapping: Node | None, scope: Scope, wrong: list[Diagnostic]) -> dict[str, Node]:
     if mapping is None or mapping.is_spoilt or mapping.plain() is None:
         return {}
-    if mapping.kind != MAPPING:
-        message, hint = f"`variables` is {show(mapping.plain())}", "expected a mapping: `name: value`"
-        wrong.append(mapping.source.diagnostic(*mapping.first_line(), code="wrong-type", message=message, hint=hint))
+    if mapping.kind != MAPPING:  # which is said where the keys are read
         return {}
     found: dict[str, Node] = {}
     for name, (key, value) in mapping.entries.items():
@@ -97,7 +95,7 @@ def _values(mapping: Node | None, scope: Scope, wrong: list[Diagnostic]) -> dict
             hint = "expected letters, digits and `_`, no digit first; `env` is the environment variables'"
             wrong.append(key.source.diagnostic(key.start, key.end, code="identifier", message=message, hint=hint))
             continue
-        found[name], problems = put_in(value, scope, what="A variable's value names environment variables only.")
+        found[name], problems = put_in(value, scope, what="expected an environment variable: `${env.NAME}`")
         wrong.extend(problems)
     return found
 
@@ -273,8 +271,10 @@ class _Substitution:
             hint = "Name it in `env` of the environment in lake.yaml."
             guess = did_you_mean(name[4:], self.scope.env)
         else:
-            message, hint = f"there is no variable `{name}`", self.what or "Declare it in `variables`."
+            message, hint = f"there is no variable `{name}`", "Declare it in `variables`."
             guess = did_you_mean(name, self.scope.variables)
+            if self.what:
+                message, hint = f"the value of a variable names the variable `{name}`", self.what
         return message, f"{hint}\n{guess}".strip()
 
     def fault(self, node: Node, start: int, end: int, message: str, hint: str, *, code: str = "variable") -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import resource
 import subprocess
 import sys
@@ -190,3 +191,35 @@ def test_validating_imports_nothing_heavy(project: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def on_a_terminal(spec: Path, **environment: str) -> bytes:
+    """Return what the program writes to a terminal."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM", "FORCE_COLOR")}
+    terminal, program = pty.openpty()
+    command = [sys.executable, "-c", "from airflow_lake_provider.cli import main; main()", "validate", str(spec)]
+    done = subprocess.Popen(
+        command, stdout=program, stderr=program, env={**kept, **environment}, cwd=Path(__file__).parents[2]
+    )
+    os.close(program)
+    written = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the program has closed its end
+            break
+        if not part:
+            break
+        written += part
+    os.close(terminal)
+    assert done.wait() == 1
+    return written
+
+
+def test_only_a_terminal_that_wants_them_gets_colors(lake: Lake, bad: Path) -> None:
+    painted = on_a_terminal(bad, TERM="xterm")
+    assert b"\x1b[1;31merror[unknown-key]\x1b[0m" in painted
+    plain = lake("validate", bad).err
+    assert "\x1b" not in plain
+    for environment in ({"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}):
+        assert on_a_terminal(bad, **environment).decode().replace("\r\n", "\n") == plain

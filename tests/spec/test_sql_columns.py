@@ -22,8 +22,8 @@ def found(sql: str) -> list[str]:
 
 
 CERTAIN = {
-    "SELECT fligth FROM bronze.flights": ["flights.fligth"],
-    "SELECT `id`, `idd` FROM Bronze.Flights": ["Flights.idd".lower()],
+    "SELECT fligth FROM bronze.flights": ["bronze.flights.fligth"],
+    "SELECT `id`, `idd` FROM Bronze.Flights": ["Bronze.Flights.idd"],
     "SELECT f.fligth, f.struct.x, struct.y, ID FROM bronze.flights f": ["f.fligth"],
     "SELECT temp, tmp, w.dep FROM bronze.flights f JOIN bronze.weather w ON f.id = w.idd": [".tmp", "w.dep", "w.idd"],
     "WITH q AS (SELECT id, dep AS d FROM bronze.flights) SELECT id, dp FROM q WHERE d > 1 ORDER BY x": ["q.dp", "q.x"],
@@ -33,14 +33,14 @@ CERTAIN = {
     "SELECT id FROM bronze.flights f WHERE EXISTS (SELECT 1 FROM bronze.weather w WHERE w.id = f.idd)": ["f.idd"],
     "SELECT id FROM bronze.flights WHERE id IN (SELECT fid FROM bronze.weather)": [".fid"],
     "SELECT (SELECT max(temp) FROM bronze.weather w WHERE w.id = f.idd) AS m FROM bronze.flights f": ["f.idd"],
-    "SELECT id FROM bronze.flights UNION ALL SELECT idd FROM bronze.weather": ["weather.idd"],
-    "SELECT count(*) FROM bronze.flights WHERE fligth > 1": ["flights.fligth"],
+    "SELECT id FROM bronze.flights UNION ALL SELECT idd FROM bronze.weather": ["bronze.weather.idd"],
+    "SELECT count(*) FROM bronze.flights WHERE fligth > 1": ["bronze.flights.fligth"],
     "SELECT sum(id) FILTER (WHERE depp > 1) FROM bronze.flights GROUP BY CUBE (dep, idd)": [
-        "flights.depp",
-        "flights.idd",
+        "bronze.flights.depp",
+        "bronze.flights.idd",
     ],
-    "SELECT row_number() OVER (PARTITION BY depp ORDER BY id) AS n FROM bronze.flights": ["flights.depp"],
-    "SELECT idd FROM bronze.flights WHERE dep = {{ x }} AND {{ y }} > 1": ["flights.idd"],
+    "SELECT row_number() OVER (PARTITION BY depp ORDER BY id) AS n FROM bronze.flights": ["bronze.flights.depp"],
+    "SELECT idd FROM bronze.flights WHERE dep = {{ x }} AND {{ y }} > 1": ["bronze.flights.idd"],
 }
 
 

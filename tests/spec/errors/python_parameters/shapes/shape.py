@@ -1,0 +1,2 @@
+def flights(bronze__fligths, context, spark):
+    return bronze__fligths

@@ -1,0 +1,3 @@
+-- é ${least}
+SELECT ${least}, '${leest}'
+FROM ${layer}.nowhere

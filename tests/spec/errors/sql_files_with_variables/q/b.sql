@@ -1,0 +1,2 @@
+SELECT ${least} + FROM
+  bronze.f

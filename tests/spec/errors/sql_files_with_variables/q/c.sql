@@ -1,0 +1,2 @@
+SELECT idd, '{{ run_idd }}' AS x
+FROM bronze.f WHERE day = '{{ ds }}'

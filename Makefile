@@ -2,6 +2,7 @@
 # file of exact versions, because Airflow's and Soda's requirements exclude each other:
 #   .venv        Airflow, the package, the tools      constraints/airflow-3.3.txt
 #   .venv-spark  Spark, Iceberg, Soda (and a JRE)     airflow_lake_provider/engines/constraints/
+# Where node is on the PATH, a test installs the YAML language server in .node and drives it.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -80,8 +81,8 @@ clean: ## Remove what the demo, the tests and the tools leave behind
 	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean ## The same, and both environments
-	@rm -rf $(VENV) $(SPARK_VENV)
+distclean: clean ## The same, both environments, and the language server that the tests use
+	@rm -rf $(VENV) $(SPARK_VENV) .node
 
 $(VENV)/.installed: pyproject.toml $(AIRFLOW_CONSTRAINTS)
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH. Install Python 3.11 or newer, or: make PYTHON=/path/to/python3.12" >&2; exit 1; }

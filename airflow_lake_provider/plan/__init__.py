@@ -23,9 +23,9 @@ __all__ = [
     "mermaid",
     "names_interval",
     "outline",
-    "platform_settings",
     "plan_pipeline",
     "plan_project",
     "plan_spec",
+    "platform_settings",
     "table_request",
 ]

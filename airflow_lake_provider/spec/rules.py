@@ -218,18 +218,17 @@ def _write_problems(
 
 _OF_MERGE = (
     "sequence_by", "update_columns", "exclude_columns", "delete_when", "when_matched", "when_not_matched",
-    "when_not_matched_by_source",
+    "when_not_matched_by_source", "mode",
 )  # fmt: skip
 
 
 def _option_problems(spec: TableSpec, write: WriteSpec, broken: Collection[str]) -> Iterator[Problem]:
     """What the options of a strategy ask of each other and of the columns."""
-    options = [key for key in (*_OF_MERGE, "mode") if getattr(write, key) is not None]
+    options = [key for key in _OF_MERGE if getattr(write, key) is not None]
     if write.strategy != "merge":
         for key in options:
-            if key in _OF_MERGE or write.strategy == "append":
-                message = f"`{write.strategy}` takes no `{key}`"
-                yield Problem(("write", key), "wrong-key", message, "only `merge` does", at_key=True)
+            message = f"`{write.strategy}` takes no `{key}`"
+            yield Problem(("write", key), "wrong-key", message, "only `merge` does", at_key=True)
         return
     if write.update_columns is not None and write.exclude_columns is not None:
         message, hint = "`exclude_columns` stands beside `update_columns`", "expected one of them"

@@ -155,9 +155,9 @@ def test_catchup_is_off_unless_asked_for_whatever_airflow_is_set_to(
 
 
 def test_an_unknown_name_in_a_template_is_an_error_and_not_an_empty_text(build: Callable[..., DAG]) -> None:
-    text = ORDERS.replace("{{ data_interval_start | ds }}", "{{ logical_dat }}")
+    text = ORDERS.replace("{{ data_interval_start | ds }}", "{{ params.nobody }}")
     task: Any = build(text).get_task("bronze__orders")
-    with pytest.raises(AirflowFailException, match="bronze__orders: a template cannot be rendered: 'logical_dat' is"):
+    with pytest.raises(AirflowFailException, match="bronze__orders: a template cannot be rendered: 'params' is"):
         task.render_template_fields({"dag": task.dag, "run_id": "r"})
 
 

@@ -23,7 +23,9 @@ from airflow_lake_provider.plan import plan_pipeline
 from airflow_lake_provider.spec import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 SPEC_MEANING = ROOT / "docs" / "how-to" / "see-what-a-spec-means.md"
 DAG_TESTS = ROOT / "docs" / "how-to" / "test-your-dag-without-java.md"

@@ -228,11 +228,16 @@ def _parse(sql: str) -> list[Any]:
     import sqlglot
     from sqlglot.errors import ParseError, TokenError
 
+    from airflow_lake_provider.spec.spark_sql import BoundedSpark, TooManyReadings
+
     # sqlglot's warning about statements that it takes as they are: they are refused below.
     logging.getLogger("sqlglot").addFilter(_no_commands)
     try:
-        statements = sqlglot.parse(sql, dialect="spark")
+        statements = sqlglot.parse(sql, dialect=BoundedSpark)
         return [each for each in statements if each is not None and not isinstance(each, sqlglot.exp.Semicolon)]
+    except TooManyReadings:
+        hint = "Give each JOIN its condition (`ON`, `USING`), or write `CROSS JOIN`; or split the query."
+        raise SqlError("this SQL can be read in too many ways", hint, 0, len(sql)) from None
     except ParseError as exc:
         first: dict[str, Any] = exc.errors[0] if exc.errors else {}
         start, end = _place(sql, first)

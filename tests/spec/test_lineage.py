@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from airflow_lake_provider.spec.lineage import SqlError, is_deterministic, read_predicate, read_query
@@ -175,3 +177,16 @@ def test_a_long_query_is_refused_at_once() -> None:
 def test_a_deeply_nested_query_is_refused_not_fatal() -> None:
     with pytest.raises(SqlError, match="nested too deeply"):
         read_query("SELECT " + "(" * 20_000 + "1" + ")" * 20_000)
+
+
+def test_a_query_that_can_be_read_in_too_many_ways_is_refused_soon() -> None:
+    started = time.process_time()
+    with pytest.raises(SqlError, match="too many ways") as caught:
+        read_query("SELECT * FROM a.a " + " ".join(f"LEFT JOIN a.t{n}" for n in range(100)))
+    assert "CROSS JOIN" in caught.value.hint
+    assert time.process_time() - started < 2
+
+
+def test_many_joins_with_conditions_are_no_trouble() -> None:
+    joins = " ".join(f"LEFT JOIN a.t{n} ON t{n}.id = b.id CROSS JOIN a.c{n}" for n in range(100))
+    assert len(read_query(f"SELECT * FROM a.b AS b {joins}").tables) == 201

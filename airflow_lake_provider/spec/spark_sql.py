@@ -13,7 +13,7 @@ from sqlglot.dialects.spark import Spark
 
 STEPS_BACK = 20_000
 """Steps back that any query may take, and ``STEPS_BACK_PER_WORD`` more for each of its words."""
-STEPS_BACK_PER_WORD = 20
+STEPS_BACK_PER_WORD = 4
 
 
 class TooManyReadings(Exception):
@@ -27,7 +27,7 @@ class BoundedSpark(Spark):
     'SELECT a FROM b'
     """
 
-    class Parser(Spark.Parser):
+    class Parser(Spark.Parser):  # type: ignore[misc, valid-type]
         """Raises :class:`TooManyReadings` where a text takes more steps back than any real query."""
 
         _steps_back = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from airflow_lake_provider.spec.key import Conf, FilledText, Keys, Listed, key
+from airflow_lake_provider.spec.key import FilledText, Keys, Listed, Texts, key
 
 ENGINES = ("local", "spark_submit", "in_memory")
 LATER_ENGINES = ("glue", "emr_serverless")
@@ -24,10 +24,10 @@ class LocalEngineKeys(Keys):
     )
     master: FilledText = key("Spark's master: how many cores to use.", "local[4]", default="local[*]")
     driver_memory: FilledText = key("The heap of the one JVM, which does all the work.", "8g", default="2g")
-    spark_conf: Conf | None = key(
+    spark_conf: Texts | None = key(
         "Spark properties of all jobs on this engine; a table's own go over them.", {"spark.local.dir": "/scratch"}
     )
-    env: Conf | None = key("More environment variables of the driver.", {"AWS_REGION": "eu-central-1"})
+    env: Texts | None = key("More environment variables of the driver.", {"AWS_REGION": "eu-central-1"})
 
 
 class SparkSubmitEngineKeys(Keys):
@@ -65,10 +65,10 @@ class SparkSubmitEngineKeys(Keys):
         "cluster's Spark has it.",
         [],
     )
-    spark_conf: Conf | None = key(
+    spark_conf: Texts | None = key(
         "Spark properties of all jobs on this engine; a table's own go over them.", {"spark.executor.instances": 4}
     )
-    env: Conf | None = key(
+    env: Texts | None = key(
         "Environment variables of spark-submit and the driver.", {"HADOOP_CONF_DIR": "/etc/hadoop/conf"}
     )
     staging: FilledText | None = key(

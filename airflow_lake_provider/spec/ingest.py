@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, StrictBool, WithJsonSchema
 
 from airflow_lake_provider.protocol import METADATA_COLUMNS
-from airflow_lake_provider.spec.key import FilledList, FilledText, Keys, Positive, ScalarText, key, listed
+from airflow_lake_provider.spec.key import FilledList, FilledText, Keys, Positive, Texts, key, listed
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
 
 FORMATS = ("csv", "json", "parquet", "orc", "avro")
@@ -56,7 +56,7 @@ class IngestSpec(Keys):
         default=...,
     )
     format: Format | None = key("The files' format; needed only where their ending does not tell it.", "parquet")
-    options: dict[str, ScalarText] = key(
+    options: Texts = key(
         "Options of Spark's reader, by its own names. CSV without `columns` gives text unless `inferSchema` is on.",
         {"header": True, "sep": ";"},
         default={},
@@ -80,5 +80,5 @@ class IngestSpec(Keys):
         default=list(METADATA_COLUMNS),
     )
     files_per_run: Positive | None = key(
-        "The most new files that one run takes in, the oldest first; by default all.", 500
+        "The most new files that one run takes in, the oldest first; by default all. Not with `write: replace`.", 500
     )

@@ -54,6 +54,15 @@ class WholeSpec(PipelineKeys):
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Leaves dates without quotes: in a spec they are text."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
+
+
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         """A key needs no title: it is one."""
@@ -201,7 +210,11 @@ def flow(value: Any) -> str:
     >>> flow({"strategy": "merge", "update_columns": ["status"]})
     '{strategy: merge, update_columns: [status]}'
     """
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+    if isinstance(value, str) and "\n" in value:
+        return json.dumps(value, ensure_ascii=False)
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -123,6 +123,7 @@ OptionalText = Annotated[
     BeforeValidator(_optional_text),
     WithJsonSchema({"title": "text, number, boolean or `null`", "type": [*_SCALARS, "null"]}),
 ]
+Texts = dict[str, ScalarText]
 Conf = dict[str, OptionalText]
 Options = dict[str, Any]
 Listed = Annotated[list[T], BeforeValidator(listed), _OrOne()]

@@ -95,7 +95,7 @@ def build_environment(
     home = Path(os.environ.get("LAKE_HOME") or root / ".lake").absolute()
     base = absolute(own.base_path, str(root)) if own.base_path else str(root)
     engines = {
-        engine: EngineConfig(config.type, dict(config.model_extra or {}))
+        engine: EngineConfig(config.type, config.model_dump(exclude={"type"}, exclude_unset=True))
         for engine, config in (own.engines or {}).items()
     }
     catalog = _catalog(own.catalog or CatalogKeys(), home=home, base=base, root=str(root), prefix=own.namespace_prefix)

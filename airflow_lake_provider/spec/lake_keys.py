@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StrictStr, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from airflow_lake_provider.spec.engine_keys import ENGINE_KEYS, ENGINES, LATER_ENGINES
 from airflow_lake_provider.spec.key import (
@@ -18,6 +19,7 @@ from airflow_lake_provider.spec.key import (
     Options,
     Positive,
     ScalarText,
+    Texts,
     key,
 )
 from airflow_lake_provider.spec.problem import bad, expected_one_of, show
@@ -95,6 +97,8 @@ class EngineKeys(Keys):
         "local",
         default=...,
     )
+    spark_conf: SkipJsonSchema[Texts | None] = None
+    env: SkipJsonSchema[Texts | None] = None
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

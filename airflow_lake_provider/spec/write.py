@@ -100,7 +100,7 @@ class WriteSpec(Keys):
     )
     when_not_matched_by_source: BySource | None = key(
         "`merge`: what becomes of the table's rows whose key the query does not give: they stay (`keep`, the default), "
-        "go, or have a boolean column set. Only for a query that gives the whole source.",
+        "go, or have a boolean column set. Only for a query that gives the whole source, not for an ingest.",
         "delete",
         {"soft_delete": "is_deleted"},
     )

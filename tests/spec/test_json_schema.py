@@ -139,7 +139,7 @@ def _examples(models: Iterable[type[BaseModel]]) -> Iterator[Any]:
 
 
 def shown_keys(model: type[BaseModel]) -> list[str]:
-    return [key for key in model.model_fields if (model, key) != (words.QuarantineSpec, "enabled")]
+    return [key for key in model.model_fields if key in model.model_json_schema()["properties"]]
 
 
 @pytest.mark.parametrize("model", [*SPECS, *LAKES, *ENGINE_KEYS.values()])
@@ -200,6 +200,27 @@ def test_an_unknown_key_of_an_engine_is_marked(name: str) -> None:
     keys = {"type": name, "masterr": "yarn"}
     (fault,) = faults({"environments": {"prod": {"engines": {"default": keys}}}}, LAKE)
     assert "masterr" in fault
+
+
+def test_numbers_of_an_engine_s_maps_become_text(tmp_path: Path) -> None:
+    keys = {"type": "local", "spark_conf": {"spark.task.maxFailures": 1, "spark.ui.enabled": False}, "env": {"N": 2}}
+    (tmp_path / "lake.yaml").write_text(yaml.safe_dump({"environments": {"prod": {"engines": {"default": keys}}}}))
+    options = load_project(tmp_path).environment("prod").engines["default"].options
+    assert options == {"spark_conf": {"spark.task.maxFailures": "1", "spark.ui.enabled": "false"}, "env": {"N": "2"}}
+
+
+@pytest.mark.parametrize(("key", "value"), [("env", {"N": None}), ("env", ["N=2"]), ("spark_conf", {"a": {"b": 1}})])
+def test_an_engine_s_map_of_another_shape_is_located(tmp_path: Path, key: str, value: Any) -> None:
+    keys = {"type": "spark_submit", "master": "yarn", key: value}
+    text = yaml.safe_dump({"environments": {"prod": {"engines": {"default": keys}}}})
+    (tmp_path / "lake.yaml").write_text(text)
+    with pytest.raises(SpecError) as caught:
+        load_project(tmp_path)
+    (found,) = caught.value.diagnostics
+    assert isinstance(found, Diagnostic)
+    assert found.code == "wrong-type"
+    assert text.splitlines()[found.line - 1].split(":")[0].strip(" -") in (key, *value)
+    assert faults(yaml.safe_load(text), LAKE)
 
 
 # Good ones ------------------------------------------------------------------------------------------------------------

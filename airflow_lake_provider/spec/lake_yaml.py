@@ -9,6 +9,7 @@ from pathlib import Path
 from airflow_lake_provider.spec import lake
 from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import compose
+from airflow_lake_provider.spec.engine_keys import ENGINE_KEYS
 from airflow_lake_provider.spec.key import listed
 from airflow_lake_provider.spec.lake import Environment, build_environment
 from airflow_lake_provider.spec.lake_keys import EngineKeys, EnvironmentKeys, LakeKeys, ProfileKeys
@@ -172,6 +173,12 @@ def _problems(keys: LakeKeys, broken: set[str]) -> Iterator[Problem]:
         hint = expected_one_of(chosen, dict.fromkeys(names))
         yield Problem(("default_environment",), "unknown-environment", message, hint)
     for name, environment in (keys.environments or {}).items():
+        for engine, config in (environment.engines or {}).items():
+            model = ENGINE_KEYS[config.type]
+            places: dict[tuple[str, ...], Place] = {(): Place(keys_of(model), what=f"the engine `{engine}`")}
+            plain = {"type": config.type, **(config.model_extra or {})}
+            found = validate(model, plain, places=places, what=f"the engine `{engine}`")[2]
+            yield from (problem.below("environments", name, "engines", engine) for problem in found)
         catalog = environment.catalog
         if catalog is None:
             continue

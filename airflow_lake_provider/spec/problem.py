@@ -101,6 +101,7 @@ _EXPECTED = {
     "int_parsing": "a whole number",
     "bool_type": "`true` or `false`",
     "float_type": "a number",
+    "float_parsing": "a number",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "list_type": "a list",

@@ -15,6 +15,7 @@ from airflow_lake_provider.spec.problem import bad, did_you_mean, expected_one_o
 MAX_NAME = 128
 MAX_TASK_ID = 250
 _MAX_TAG = 100
+_MAX_DAYS = 36_500
 ERROR_DAG = "lake_spec_errors"
 """The DAG that shows wrong specs; no pipeline may have its name."""
 
@@ -138,10 +139,10 @@ def read_duration(value: Any) -> timedelta:
             hint += f"; seconds are `{value}s`"
         raise bad("duration", f"{show(value)} is not a duration", hint)
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    try:
-        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    except OverflowError as exc:
-        raise bad("duration", f"{show(value)} is longer than time itself", "expected something like `1d`") from exc
+    # Of parts of nine digits each the sum of days always fits; Airflow adds durations to dates, which end in 9999.
+    if days + hours / 24 + minutes / 1_440 + seconds / 86_400 > _MAX_DAYS:
+        raise bad("duration", f"{show(value)} is more than {_MAX_DAYS:,} days", "expected something like `1d`")
+    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     if not duration:
         raise bad("duration", f"{show(value)} is no time at all", "expected more than zero")
     return duration
@@ -194,9 +195,10 @@ def read_transform(value: Any) -> str:
         return value
     match = _TRANSFORM.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise bad(
-            "partition", f"{show(value)} is not a partition field", "expected `col`, `day(col)` or `bucket(16, col)`"
-        )
+        hint = "expected `col`, `day(col)` or `bucket(16, col)`"
+        if isinstance(value, str) and value.count("(") != value.count(")"):
+            hint += "\nBetween brackets a comma ends the value: quote a field that has one."
+        raise bad("partition", f"{show(value)} is not a partition field", hint)
     name, number, column = match[1].lower(), match[2], match[3]
     if name not in TRANSFORMS:
         raise bad(

@@ -26,6 +26,7 @@ from airflow_lake_provider.protocol import (
 )
 from airflow_lake_provider.spec import Environment, TableSpec
 from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
+from airflow_lake_provider.spec.diagnostic import ERROR
 from airflow_lake_provider.spec.layers import LAYERS, default_strategy, layer_of, quarantine_table
 from airflow_lake_provider.spec.lineage import SqlError, TableName, is_deterministic, read_query
 from airflow_lake_provider.spec.namespaces import check_with_prefix, with_prefix
@@ -82,7 +83,7 @@ def table_request(
         steps = [_ingest(spec, environment)]
     elif function is not None:
         named = {*function.tables, *(spec.depends_on or ())} - {table} if inputs is None else inputs
-        deterministic = _has_deterministic_rules(spec)
+        deterministic = _has_deterministic_predicates(spec)
         steps = [
             python_step(
                 function,
@@ -139,9 +140,8 @@ def _read(table: str, settings: Mapping[str, Any], environment: Environment, *, 
     if spec is not None:
         kind = _kind(table, environment)
         layers = (*LAYERS, *environment.layers)
-        problems.extend(
-            table_problems(table, spec, kind=kind, layers=layers, broken=broken, is_of_interval=names_interval)
-        )
+        found = table_problems(table, spec, kind=kind, layers=layers, broken=broken, is_of_interval=names_interval)
+        problems.extend(problem for problem in found if problem.severity == ERROR)
         strategy = default_strategy(kind, is_ingest=spec.ingest is not None)
         if spec.write is None and strategy is not None:
             spec = spec.model_copy(update={"write": WriteSpec.model_validate({"strategy": strategy})})
@@ -244,14 +244,15 @@ def _transform(
     return TransformStep(
         sql=rendered,
         inputs=tuple(inputs),
-        deterministic=query.deterministic and _has_deterministic_rules(spec),
+        deterministic=query.deterministic and _has_deterministic_predicates(spec),
         names_interval=names_interval,
     )
 
 
-def _has_deterministic_rules(spec: TableSpec) -> bool:
-    columns = (spec.columns or {}).values()
-    return all(is_deterministic(column.rule) for column in columns if column.rule is not None)
+def _has_deterministic_predicates(spec: TableSpec) -> bool:
+    predicates = [column.rule for column in (spec.columns or {}).values()]
+    predicates += [spec.write.delete_when] if spec.write is not None else []
+    return all(is_deterministic(predicate) for predicate in predicates if predicate is not None)
 
 
 def _name(name: TableName, catalog: str) -> str:

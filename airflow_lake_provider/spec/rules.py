@@ -122,6 +122,10 @@ def _repeated_ingest_problems(spec: TableSpec, ingest: IngestSpec, strategy: str
         message = "`files_per_run` stands beside `write: replace`"
         hint = "A table that its files replace is made of all of them: expected another `write`, or no limit."
         yield Problem(("ingest", "files_per_run"), "wrong-key", message, hint, at_key=True)
+    if ingest.files_per_run is not None and names_interval(list(ingest.files)):
+        message = "`files_per_run` may leave files of an interval behind"
+        hint = "The next run reads its own interval: only a second run of this one takes them. Leave the limit out."
+        yield warning(("ingest", "files_per_run"), "files-left", message, hint, at_key=True)
     said = "on_replaced" in ingest.model_fields_set and ingest.on_replaced == "replace"
     if said and strategy == "append" and "_source_file" not in ingest.metadata_columns:
         message = "`on_replaced: replace` needs the metadata column `_source_file`"

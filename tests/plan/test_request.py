@@ -148,12 +148,21 @@ def test_the_layer_writes_unless_the_table_says(
     [
         {"sql": "SELECT now() AS at"},
         {"sql": "SELECT 1 AS at", "columns": {"at": {"type": "timestamp", "rule": "at < current_timestamp"}}},
+        {
+            "sql": "SELECT 1 AS id, 2 AS ends",
+            "unique_key": "id",
+            "write": {"strategy": "merge", "delete_when": "ends < current_date()"},
+        },
     ],
 )
 def test_the_clock_makes_a_query_not_deterministic(environment: Environment, settings: dict[str, Any]) -> None:
     request = table_request("gold.a", settings, environment=environment)
     assert isinstance(request.steps[0], TransformStep)
     assert not request.steps[0].deterministic
+
+
+def test_what_is_only_doubtful_in_a_spec_runs(environment: Environment) -> None:
+    assert table_request("gild.a", QUERY, environment=environment).strategy == "replace"
 
 
 def test_data_paths_are_below_the_base_path(environment: Environment) -> None:

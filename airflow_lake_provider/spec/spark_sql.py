@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot.dialects.spark import Spark
 
-STEPS_BACK = 20_000
+STEPS_BACK = 8_000
 """Steps back that any query may take, and ``STEPS_BACK_PER_WORD`` more for each of its words."""
 STEPS_BACK_PER_WORD = 4
 

@@ -37,6 +37,7 @@ class _Table:
     plan: TablePlan
     request: TableRequest
     spark_conf: Mapping[str, str | None]
+    engine_options: Mapping[str, Any]
 
 
 def run_pipeline(
@@ -112,7 +113,7 @@ def _prepare(
         full_refresh=full_refresh,
         folder=table.folder,
     )
-    return _Table(table, request, settings.get("spark_conf") or {})
+    return _Table(table, request, settings.get("spark_conf") or {}, settings.get("engine_options") or {})
 
 
 def _once(on_table: Callable[[TableReport], None] | None) -> Callable[[JobReport], None] | None:
@@ -174,7 +175,7 @@ class _PipelineRun:
             interval=self.interval,
             logical_date=self.interval.start if self.interval else None,
             spark_conf=self._spark_conf(tables),
-            engine_options=merge_options(*(table.plan.settings.get("engine_options") for table in tables)),
+            engine_options=merge_options(*(table.engine_options for table in tables)),
             provenance=self._provenance(tables),
             log=self.log,
             poll_interval=self.poll_interval,

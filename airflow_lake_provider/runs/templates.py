@@ -53,7 +53,13 @@ def interval_context(
 
 
 def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
-    """Render every text in a nested value, keys too (a check with settings is one); everything else stays as it is.
+    r"""Render every text in a nested value, keys too (a check with settings is one); everything else stays as it is.
+
+    As Airflow's own Jinja does it, whether there is a template in a text or not: a newline at the end goes, and line
+    ends become plain ones. What is rendered decides the fingerprint, which must be the same here and there.
+
+    >>> render(["SELECT 1\n", {"a\n": "b\r\nc"}], {})
+    ['SELECT 1', {'a\n': 'b\nc'}]
 
     :param where: what is rendered, for the error (``silver.flights``).
     :raises SpecError: a name is unknown (all of them are listed), the run has no interval, or the Jinja is wrong.
@@ -62,11 +68,11 @@ def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
     from jinja2.meta import find_undeclared_variables
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
     environment.filters.update(ds=_ds, ds_nodash=_ds_nodash, ts=_ts)
 
     def one(text: str, place: str) -> str:
-        if "{" not in text:
+        if "{" not in text and not text.endswith("\n") and "\r" not in text:
             return text
         try:
             known = context.keys() | environment.globals.keys()
@@ -82,7 +88,10 @@ def render(value: Any, context: Mapping[str, Any], *, where: str = "") -> Any:
         if isinstance(item, str):
             return one(item, place)
         if isinstance(item, Mapping):
-            return {walk(key, place): walk(part, f"{place}.{key}" if place else str(key)) for key, part in item.items()}
+            return {
+                walk(key, place) if "{" in key else key: walk(part, f"{place}.{key}" if place else str(key))
+                for key, part in item.items()
+            }
         if isinstance(item, list | tuple):
             return type(item)(walk(part, place) for part in item)
         return item

@@ -36,7 +36,8 @@ def context() -> dict[str, Any]:
         ("{{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%Y') }}", "31.01.2026"),
         ("{% if params.min_rows > 3 %}many{% endif %}", "many"),
         ("{% for n in range(2) %}{{ n }}{% endfor %}", "01"),
-        ("no template, a {brace} and\na last line\n", "no template, a {brace} and\na last line\n"),
+        ("no template, a {brace} and\na last line\n", "no template, a {brace} and\na last line"),
+        ("no brace\r\nat all\n\n", "no brace\nat all\n"),
     ],
 )
 def test_name_gives_what_airflow_gives(context: dict[str, Any], template: str, text: str) -> None:

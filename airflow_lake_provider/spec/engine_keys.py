@@ -10,9 +10,6 @@ from typing import Literal
 
 from airflow_lake_provider.spec.key import FilledText, Keys, Listed, Texts, key
 
-ENGINES = ("local", "spark_submit", "in_memory")
-LATER_ENGINES = ("glue", "emr_serverless")
-
 
 class LocalEngineKeys(Keys):
     """``type: local``."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StrictStr, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from airflow_lake_provider.spec.engine_keys import ENGINE_KEYS, ENGINES, LATER_ENGINES
 from airflow_lake_provider.spec.key import (
     Conf,
     FilledText,
@@ -28,6 +27,8 @@ from airflow_lake_provider.spec.values import IDENTIFIER_FORM, MEMORY_FORM, read
 
 CATALOGS = ("sqlite", "hadoop", "jdbc", "rest", "hive")
 _LATER_CATALOGS = ("glue",)
+ENGINES = ("local", "spark_submit", "in_memory")
+_LATER_ENGINES = ("glue", "emr_serverless")
 
 
 def _one_of(what: str, known: tuple[str, ...], later: tuple[str, ...]) -> Any:
@@ -54,7 +55,7 @@ def _variable_name(value: Any) -> Any:
 
 
 _Catalog = Annotated[str, _one_of("catalog", CATALOGS, _LATER_CATALOGS), WithJsonSchema({"enum": list(CATALOGS)})]
-_Engine = Annotated[str, _one_of("engine", ENGINES, LATER_ENGINES), WithJsonSchema({"enum": list(ENGINES)})]
+_Engine = Annotated[str, _one_of("engine", ENGINES, _LATER_ENGINES), WithJsonSchema({"enum": list(ENGINES)})]
 _PREFIX_FORM = text_form("prefix", "^([A-Za-z_][A-Za-z0-9_]*)?$", "letters, digits and `_`: `dev_`")
 _Prefix = Annotated[StrictStr, BeforeValidator(_prefix), WithJsonSchema(_PREFIX_FORM)]
 _VariableName = Annotated[str, BeforeValidator(_variable_name), WithJsonSchema(IDENTIFIER_FORM)]
@@ -102,7 +103,9 @@ class EngineKeys(Keys):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Let an editor know what each type takes."""
+        """Let an editor know what each type takes; who only reads specs has no need of it."""
+        from airflow_lake_provider.spec.engine_keys import ENGINE_KEYS
+
         made = handler(core_schema)
         handler.resolve_ref_schema(made)["allOf"] = [
             {

@@ -13,8 +13,11 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from airflow_lake_provider.engines.data_plane import probe
 
@@ -24,10 +27,11 @@ SPARK_PYTHON = os.environ.get("LAKE_SPARK_PYTHON", str(ROOT / ".venv-spark" / "b
 
 @dataclass(frozen=True)
 class Part:
-    """One run of pytest, by the Python whose environment it needs."""
+    """One run of pytest, by the Python whose environment it needs; ``alone`` where it uses all cores by itself."""
 
     python: str
     arguments: tuple[str, ...]
+    alone: bool = False
 
 
 PARTS = {
@@ -44,21 +48,27 @@ PARTS = {
             "tests",
             "airflow_lake_provider",
         ),
+        alone=True,
     ),
     "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "tests/jobs", "airflow_lake_provider/jobs")),
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "spark or airflow", "tests")),
 }
 
 
-def run(part: Part, junit: Path) -> Counter[str]:
-    """Run one part and count its tests by outcome; a run that broke down counts as an error."""
+def run(part: Part, junit: Path, output: IO[str] | None = None) -> Counter[str]:
+    """Run one part and count its tests by outcome; a run that broke down counts as an error.
+
+    :param output: where pytest's own output goes; by default to the terminal.
+    """
     command = [part.python, "-m", "pytest", "-q", f"--junitxml={junit}", *part.arguments]
     # The suite's JVMs live for seconds on a few rows: a quick start counts, the second compiler does not.
     env = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", **os.environ}
     if part.python == SPARK_PYTHON:
         # pytest starts Spark by itself there; elsewhere the engine finds the Java that belongs to Spark's Python.
         env["JAVA_HOME"] = str(probe(Path(SPARK_PYTHON)).java_home)
-    code = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    code = subprocess.run(
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+    ).returncode
     counts: Counter[str] = Counter()
     if junit.exists():
         for suite in ElementTree.parse(junit).iter("testsuite"):
@@ -72,6 +82,30 @@ def run(part: Part, junit: Path) -> Counter[str]:
     return counts
 
 
+def _run_logged(name: str, folder: Path) -> Counter[str]:
+    with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
+        return run(PARTS[name], folder / f"{name}.xml", log)
+
+
+def run_beside(names: Sequence[str], folder: Path) -> Counter[str]:
+    """Run parts at the same time, for one Spark leaves a second core half idle; show each one's output as it ends."""
+    total: Counter[str] = Counter()
+    started = time.monotonic()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        running: dict[Future[Counter[str]], str] = {}
+        for name in names:
+            running[pool.submit(_run_logged, name, folder)] = name
+        while running:
+            ended, _ = wait(running, timeout=60, return_when=FIRST_COMPLETED)
+            for future in ended:
+                name = running.pop(future)
+                print(f"==> {name}\n{(folder / f'{name}.log').read_text(encoding='utf-8')}", flush=True)
+                total += future.result()
+            if running and not ended:
+                print(f"... {' and '.join(running.values())}: {time.monotonic() - started:.0f} s", flush=True)
+    return total
+
+
 def main(names: list[str]) -> int:
     """Run the named parts, by default all, in their order."""
     unknown = [name for name in names if name not in PARTS]
@@ -81,9 +115,14 @@ def main(names: list[str]) -> int:
     total: Counter[str] = Counter()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for name in names or PARTS:
+        chosen = names or list(PARTS)
+        beside = [name for name in chosen if not PARTS[name].alone]
+        for name in chosen if len(beside) < 2 else [name for name in chosen if name not in beside]:
             print(f"==> {name}", flush=True)
             total += run(PARTS[name], Path(folder) / f"{name}.xml")
+        if len(beside) > 1:
+            print(f"==> {' and '.join(beside)}", flush=True)
+            total += run_beside(beside, Path(folder))
     counted = ", ".join(f"{total[key]} {key}" for key in ("failed", "passed", "skipped", "error") if total[key])
     print(f" {counted or 'no tests ran'} in {time.monotonic() - started:.2f}s ".center(80, "="))
     return int(bool(total["failed"] or total["error"] or not total["passed"]))

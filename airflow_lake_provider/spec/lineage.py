@@ -30,6 +30,15 @@ _CLOCK_AND_CHANCE = re.compile(
 )
 _MOVING_LITERAL = re.compile(r"\b(?:date|timestamp)\s*'\s*(?:now|today|yesterday|tomorrow)\s*'", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"70{2,}7")
+# What may be taken at once, by what is open: nothing in it opens or closes anything, or begins a template.
+_PLAIN = {
+    "": re.compile(r"""[^'"`/{-]+"""),
+    "-": re.compile(r"[^\n{]+"),
+    "*": re.compile(r"[^*{]+"),
+    "'": re.compile(r"[^'\\{]+"),
+    '"': re.compile(r'[^"\\{]+'),
+    "`": re.compile(r"[^`{]+"),
+}
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,12 @@ def parse_select(sql: str) -> Any | None:
         except SqlError:
             raise exc from None
     select = _one_select(statements, masked.text)
-    named = (PLACEHOLDER.search(part.name) for table in named_tables(select) for part in identifiers_of(table))
-    return None if _has_computed_table(select) or any(named) else select
+    if _has_computed_table(select):
+        return None
+    named = masked.expressions and any(
+        PLACEHOLDER.search(part.name) for table in named_tables(select) for part in identifiers_of(table)
+    )
+    return None if named else select
 
 
 def is_deterministic(sql: str) -> bool:
@@ -189,7 +202,8 @@ def _mask(sql: str, *, blank_strings: bool = False, strict: bool = True) -> _Mas
                 out.append("7" + "0" * (length - 2) + "7")
             at = template.end
             continue
-        step, following = _step(sql, at, quote)
+        plain = _PLAIN[quote].match(sql, at)
+        step, following = (len(plain[0]), quote) if plain is not None else _step(sql, at, quote)
         piece = sql[at : at + step]
         if following != quote:
             opened = at

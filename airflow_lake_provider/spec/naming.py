@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from airflow_lake_provider.spec.lineage import TableName
@@ -46,11 +45,10 @@ class KnownTables:
         """
         parts = tuple(part.lower() for part in name.parts)
         candidates = list(self._candidates(parts))
-        for known in (self._own, self._elsewhere) if candidates else ():
-            for candidate in candidates:
-                if candidate in known:
-                    return known[candidate]
-        return None
+        own = next((self._own[candidate] for candidate in candidates if candidate in self._own), None)
+        if own is not None:
+            return own
+        return next((self._elsewhere[candidate] for candidate in candidates if candidate in self._elsewhere), None)
 
     def unknown(self, name: TableName, *, reader: str) -> tuple[str, str]:
         """Return message and hint for a name that is no table.
@@ -93,11 +91,10 @@ class KnownTables:
         if len(parts) == 2:
             yield ".".join(parts)
 
-    @cached_property
-    def _elsewhere(self) -> dict[str, str]:
+    @property
+    def _elsewhere(self) -> Mapping[str, str]:
         """The tables of the project's other specs, looked up only when a name is not this spec's own."""
-        names = [name for table in self._project.tables for name in (table, f"{table}__quarantine")]
-        return {name.lower(): name for name in names}
+        return self._project.readable_names
 
 
 def is_part_of_table(name: str) -> bool:

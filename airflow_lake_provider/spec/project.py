@@ -83,9 +83,17 @@ class Project:
         """All tables that the project's specs name, with the file of each; wrong files count as far as they go."""
         found: dict[str, Path] = {}
         for path in find_specs(self.root):
+            if project_root(path) != self.root:
+                continue  # a folder below with a lake.yaml is a project of its own
             for table in tables_named_in(path, project_root=self.root):
                 found.setdefault(table, path)
         return found
+
+    @cached_property
+    def readable_names(self) -> Mapping[str, str]:
+        """What may be read of the project's tables, their quarantine tables too: each name by its lower case."""
+        names = [name for table in self.tables for name in (table, f"{table}__quarantine")]
+        return {name.lower(): name for name in names}
 
 
 def load_project(path: Path) -> Project:
@@ -93,15 +101,19 @@ def load_project(path: Path) -> Project:
 
     :raises SpecError: ``lake.yaml`` is wrong; carries every mistake.
     """
+    root = project_root(path)
+    lake_yaml = root / LAKE_YAML
+    if not lake_yaml.is_file():
+        return Project(root)
+    shown = lake_yaml if Path(path).is_absolute() else Path(os.path.relpath(lake_yaml))
+    return Project(root, read_lake_yaml(shown))
+
+
+def project_root(path: Path) -> Path:
+    """Return the nearest folder at or above a spec or folder that holds ``lake.yaml``; without one, its own folder."""
     start = Path(path).absolute()
-    folder = start if start.is_dir() else start.parent
-    folder = Path(os.path.normpath(folder))
-    for candidate in (folder, *folder.parents):
-        lake_yaml = candidate / LAKE_YAML
-        if lake_yaml.is_file():
-            shown = lake_yaml if Path(path).is_absolute() else Path(os.path.relpath(lake_yaml))
-            return Project(candidate, read_lake_yaml(shown))
-    return Project(folder)
+    folder = Path(os.path.normpath(start if start.is_dir() else start.parent))
+    return next((above for above in (folder, *folder.parents) if (above / LAKE_YAML).is_file()), folder)
 
 
 def is_spec(path: Path) -> bool:

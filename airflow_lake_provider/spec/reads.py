@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -51,7 +52,7 @@ class Reads:
         self._root = root
         self._spec_path = spec_path
         self._note = note
-        self._edges: dict[str, dict[str, Diagnostic]] = {}
+        self._edges: dict[str, dict[str, Callable[[], Diagnostic]]] = {}
         self.inputs: dict[str, set[str]] = {}
 
     @property
@@ -98,7 +99,7 @@ class Reads:
     def circles(self, order: Sequence[str]) -> None:
         """Say which tables read each other in a circle."""
         for loop in circles(self._edges, order):
-            at = self._edges[loop[0]][loop[1]]
+            at = self._edges[loop[0]][loop[1]]()
             hint = " -> ".join(f"`{name}`" for name in loop) + " (each reads the next)"
             self._wrong(at, "cycle", "these tables read each other in a circle", hint)
 
@@ -164,7 +165,7 @@ class Reads:
             return
         self.inputs[table].add(found)
         if owner is not None and owner not in self._edges.setdefault(table, {}):
-            self._edges[table][owner] = at(name.start, name.end)
+            self._edges[table][owner] = partial(at, name.start, name.end)
 
 
 def _in_file(source: Source) -> At:

@@ -283,3 +283,20 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SPEC)
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert find_specs(tmp_path) == [tmp_path / "a.yaml"]
+
+
+def test_a_spec_that_reads_its_own_tables_opens_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker parses one DAG: what all the project's other specs hold would be read at the start of each task."""
+    (tmp_path / "other.yaml").write_text("pipeline: other\ntables:\n  gold.other: {sql: SELECT 1 AS id}\n")
+    text = "pipeline: own\ntables:\n  gold.a: {sql: SELECT 1 AS id}\n  gold.b: {sql: SELECT id FROM gold.a}\n"
+    (tmp_path / "own.yaml").write_text(text)
+    (tmp_path / "far.yaml").write_text(text.replace("own", "far").replace("gold.a}", "gold.other}"))
+    opened: list[str] = []
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, *given, **more: opened.append(self.name) or real(self, *given, **more)
+    )
+    load_spec(tmp_path / "own.yaml")
+    assert "other.yaml" not in opened
+    assert load_spec(tmp_path / "far.yaml").inputs["gold.b"] == ("gold.other",)
+    assert "other.yaml" in opened

@@ -48,8 +48,10 @@ test-spark: spark ## Run the tests that start Spark or Airflow
 	@$(BIN)/python tests/suite.py jobs airflow
 
 .PHONY: test-long
-test-long: install ## Feed damaged specs to the language for MINUTES=30 and print the figures
+test-long: spark ## Feed damaged specs to the language for MINUTES=30, then random good ones; merge by all options
 	@$(BIN)/python tests/fuzz/fuzz_specs.py --minutes $(MINUTES)
+	@LAKE_EXAMPLES=$$(( $(MINUTES) * 100 )) $(BIN)/python -m pytest -q tests/spec/test_round_trip.py
+	@$(BIN)/python tests/suite.py long
 
 .PHONY: check
 check: install ## Lint, formatting, types, import directions
@@ -77,7 +79,7 @@ spark: $(SPARK_VENV)/.installed ## Build .venv-spark: Spark, Iceberg, Soda, a JR
 
 .PHONY: clean
 clean: ## Remove what the demo, the tests and the tools leave behind
-	@rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build
+	@rm -rf .demo .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache dist build
 	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 .PHONY: distclean

@@ -81,10 +81,10 @@ def pipeline_schema() -> Schema:
     tables["minProperties"] = 1
     required = {name: made["definitions"][name].pop("required") for name in ("IngestSpec", "ColumnSpec", "WriteSpec")}
     del made["required"]
-    # A spec that extends a file may leave out what that file has; only there `+key` appends.
-    made["if"] = {"required": ["extends"]}
-    made["else"] = {
-        "required": ["pipeline", "tables"],
+    # A spec that extends a file may leave out what that file has, and append by `+key`; what specs extend is a part.
+    made["if"] = {"required": ["pipeline"], "not": {"required": ["extends"]}}
+    made["then"] = {
+        "required": ["tables"],
         "propertyNames": _NOT_APPENDED,
         "properties": {"tables": {"doNotSuggest": True, "additionalProperties": _complete(required)}},
     }

@@ -160,6 +160,13 @@ def test_the_keys_of_an_engine_are_those_of_its_type(server: LanguageServer, pro
     assert "driver_memory" not in proposals
 
 
+def test_a_file_that_specs_extend_is_a_part(server: LanguageServer, project: Path) -> None:
+    text = f"{HEADER}\ntables:\n  bronze.orders:\n    ingest: {{recursive: true}}\n    retries: many\n    |\n"
+    editor = Editor(server, project / "dag_specs" / "_part.yaml", text)
+    assert editor.messages == [("many", 'Incorrect type. Expected "integer | null".')]
+    assert "unique_key" in editor.proposals()
+
+
 def test_a_key_of_lake_yaml_is_explained(server: LanguageServer, project: Path) -> None:
     text = f"{LAKE_HEADER}\nenvironments:\n  prod:\n    base|_path: s3://acme-lake\n"
     shown = Editor(server, project / "hover.yaml", text).hover()

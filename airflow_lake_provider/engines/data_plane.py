@@ -80,8 +80,10 @@ class DataPlane:
         return self.spark_home / "jars" / name if name is not None else None
 
 
-def avro_coordinate(spark_version: str) -> str:
+def avro_coordinate(spark_version: str = f"3.5.{_NEWEST_AVRO}") -> str:
     """Return the jar with which Spark reads Avro; pyspark does not bring it.
+
+    :param spark_version: where nobody knows it, any jar of its line does.
 
     >>> avro_coordinate("3.5.3"), avro_coordinate("3.5.9")
     ('org.apache.spark:spark-avro_2.12:3.5.3', 'org.apache.spark:spark-avro_2.12:3.5.7')
@@ -92,9 +94,13 @@ def avro_coordinate(spark_version: str) -> str:
 
 def required_coordinates(request: JobRequest, spark_version: str) -> tuple[str, ...]:
     """Return the jars that this job needs beside Spark's own: the one for Avro only where a table reads Avro files."""
+    return (*COORDINATES, avro_coordinate(spark_version)) if reads_avro(request) else COORDINATES
+
+
+def reads_avro(request: JobRequest) -> bool:
+    """Whether a table of the request ingests Avro files."""
     steps = [step for table in request.tables for step in table.steps]
-    reads_avro = any(isinstance(step, IngestStep) and step.format == "avro" for step in steps)
-    return (*COORDINATES, avro_coordinate(spark_version)) if reads_avro else COORDINATES
+    return any(isinstance(step, IngestStep) and step.format == "avro" for step in steps)
 
 
 def default_folder(cache: Path | None = None) -> Path:

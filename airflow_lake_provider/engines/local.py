@@ -11,7 +11,7 @@ from pathlib import Path
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob
 from airflow_lake_provider.engines.bundle import job_library
 from airflow_lake_provider.engines.cache import cache_folder
-from airflow_lake_provider.engines.data_plane import COORDINATES, DataPlane, find_data_plane
+from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane, required_coordinates
 from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch, driver_environment
 
 
@@ -102,7 +102,7 @@ class LocalEngine:
             "JAVA_HOME": str(plane.java_home),
             "SPARK_LOCAL_IP": "127.0.0.1",
         }
-        if missing := plane.missing_coordinates(COORDINATES):
+        if missing := plane.missing_coordinates(required_coordinates(job.request, plane.spark_version)):
             conf = {"spark.jars.packages": ",".join(missing), "spark.jars.ivy": str(self._cache / "ivy")}
             words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
             environment["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])

@@ -20,7 +20,7 @@ from scripted import ENDLESS, FAIL, REPORT, STUBBORN, ScriptedEngine
 from airflow_lake_provider.engines import Engine, LocalEngine, RunHandle, SparkJob, Status, driver_process
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.exceptions import EngineError, EngineNotInstalled
-from airflow_lake_provider.protocol import from_json
+from airflow_lake_provider.protocol import IngestStep, TableRequest, from_json
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
 
@@ -74,6 +74,21 @@ def test_failure_without_a_report_says_the_driver_s_reason(spark_job: SparkJob, 
     engine = ScriptedEngine(FAIL, cache=cache)
     state = until_ended(engine, engine.submit(spark_job))
     assert state.detail == "the driver ended with exit code 1: ValueError: the request is odd (at <string>:4 in load)"
+
+
+def test_spark_fetches_the_jar_for_avro_only_for_a_job_that_reads_it(spark_job: SparkJob, cache: Path) -> None:
+    tell = "import json, os; json.dump(os.environ.get('PYSPARK_SUBMIT_ARGS'), open('told.json', 'w'))"
+    engine = ScriptedEngine(tell, cache=cache)
+    step = IngestStep(files=("/in/*.avro",), format="avro")
+    request = replace(spark_job.request, request_id="a" * 32, tables=(TableRequest(table="bronze.t", steps=(step,)),))
+    told = []
+    for number, job in enumerate((spark_job, replace(spark_job, request=request))):
+        job = replace(job, request_uri=job.request_uri.replace("request.json", f"{number}/request.json"))
+        handle = engine.submit(job)
+        until_ended(engine, handle)
+        told.append(json.loads((folder_of(handle) / "told.json").read_text()))
+    assert told[0] is None
+    assert "spark.jars.packages=org.apache.spark:spark-avro_2.12:3.5.7" in told[1]
 
 
 def test_driver_that_cannot_be_started_says_so(spark_job: SparkJob, cache: Path) -> None:

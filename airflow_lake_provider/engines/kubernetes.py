@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_lake_provider.engines.base import RunState, Status
 from airflow_lake_provider.engines.driver_log import cause_of
+from airflow_lake_provider.engines.spark_command import conf_words
 from airflow_lake_provider.engines.spark_master import Answer, ask
 from airflow_lake_provider.exceptions import EngineError
 
@@ -19,12 +20,15 @@ class KubernetesMaster:
     """The driver's pod is named by the request id, so that a second submission of the same one is refused.
 
     A run is ``<namespace>:<pod>``, as spark-submit takes it.
+
+    :param access: the properties by which the API is reached, see :func:`~.spark_target.access_conf`.
     """
 
     spark_submit: str
     url: str
     namespace: str
     environment: Mapping[str, str]
+    access: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def defaults(self) -> Mapping[str, str]:
@@ -84,7 +88,8 @@ class KubernetesMaster:
         return f"lake-{request_id}-driver"
 
     def _spark_submit(self, *arguments: str) -> Answer:
-        return ask([self.spark_submit, "--master", self.url, *arguments], self.environment)
+        words = [self.spark_submit, "--master", self.url, *conf_words(self.access), *arguments]
+        return ask(words, self.environment)
 
 
 def _why(fields: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
 from airflow_lake_provider.engines.driver_process import Launch
-from airflow_lake_provider.engines.spark_master import Master, ask
+from airflow_lake_provider.engines.spark_master import Answer, Master, ask
 from airflow_lake_provider.engines.spark_target import CLUSTER
 from airflow_lake_provider.engines.yarn import tracking_url
 from airflow_lake_provider.exceptions import EngineError
@@ -59,8 +59,7 @@ class ClusterRuns:
         """
         run_id, page = master.find(job.request_id), None
         if run_id is None:
-            how = launch()
-            answer = ask(how.command, how.environment, seconds=SUBMIT_SECONDS)
+            answer = self._hand_over(job, master, launch())
             self._log.debug("%s", answer.output)
             if answer.returncode == 0:
                 run_id = master.named(job.request_id, answer.output)
@@ -94,6 +93,24 @@ class ClusterRuns:
                 "logs": master.logs(run_id),
             },
         )
+
+    def _hand_over(self, job: SparkJob, master: Master, how: Launch) -> Answer:
+        """Run spark-submit to its end. An interrupt stops what it may have submitted: nobody else knows of it yet."""
+        try:
+            return ask(how.command, how.environment, seconds=SUBMIT_SECONDS)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._stop_unknown(job, master)
+            raise
+
+    def _stop_unknown(self, job: SparkJob, master: Master) -> None:
+        try:
+            run_id = master.find(job.request_id)
+            if run_id is not None:
+                self._log.info("Cancelling %s", run_id)
+                master.kill(run_id)
+        except EngineError as exc:
+            self._log.warning("A run of %s may go on in the cluster: %s", job.request_id, exc)
 
     def state(self, handle: RunHandle) -> RunState:
         """Say where the run stands, by what the master said at most ``poll_interval`` seconds ago.

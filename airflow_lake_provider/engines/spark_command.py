@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,15 @@ from airflow_lake_provider.exceptions import EngineError, EngineNotInstalled
 
 # A Spark of the cluster's own is found and configured by these; a data plane's Spark must not see them.
 _OWN_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
-_JOINED = ("jars", "packages", "py-files")
+_ADDED_UP = ("jars", "packages", "py-files")
+# Without a value; any other option would swallow the word behind it, and these would take theirs for the application.
+_FLAGS = ("supervise", "verbose", "load-spark-defaults")
+_REPEATED = ("conf",)
 # What decides where the job runs and what is told of it: in `lake.yaml`, not per table.
-_NOT_PER_TABLE = ("master", "deploy-mode", "kill", "status", "version", "help", "class")
+_NOT_PER_TABLE = (
+    "master", "remote", "deploy-mode", "kill", "status", "version", "help", "usage-error", "class",
+)  # fmt: skip
+_OPTION = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 
 @dataclass(frozen=True)
@@ -62,32 +69,31 @@ def find_spark_submit(named: str | None, env: Mapping[str, str], *, cache: Path)
 def option_words(own: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """Return the engine's own options and a table's ``engine_options`` as words of a command line.
 
-    ``True`` is a flag, ``None`` and ``False`` leave an option out, a list repeats it. A table's word wins; jars,
-    packages and py-files add up.
+    ``True`` is a flag, ``None`` and ``False`` leave an option out. A list is one text with commas, as spark-submit
+    takes it; of ``conf`` each is an option of its own. A table's word wins; jars, packages and py-files add up.
 
     >>> option_words({"queue": "default", "jars": ["a.jar"]}, {"queue": "etl", "jars": "b.jar", "verbose": True})
     ['--queue', 'etl', '--jars', 'a.jar,b.jar', '--verbose']
+    >>> option_words({}, {"files": ["a", "b"], "conf": ["k=1", "l=2"]})
+    ['--files', 'a,b', '--conf', 'k=1', '--conf', 'l=2']
 
-    :raises EngineError: an option that is not a table's to set, or a value that is no text, number or list.
+    :raises EngineError: an option that is not a table's to set, or a value that it cannot have.
     """
-    for name in given:
-        if name.startswith("-"):
-            raise EngineError(f"engine_options: {name!r} is spark-submit's option without dashes, {name.lstrip('-')!r}")
-        if name in _NOT_PER_TABLE:
-            raise EngineError(
-                f"engine_options: {name!r} is not a table's to set; what it means stands with the engine in lake.yaml"
-            )
+    for name, value in given.items():
+        _check_option(name, value)
     options = {**own, **given}
-    for name in _JOINED:
-        both = [*_texts(name, own.get(name)), *_texts(name, given.get(name))]
+    for name in _ADDED_UP:
         if name in options:
-            options[name] = ",".join(dict.fromkeys(both)) or None
+            options[name] = list(dict.fromkeys([*_texts(own.get(name)), *_texts(given.get(name))]))
     words: list[str] = []
     for name, value in options.items():
+        texts = _texts(value)
         if value is True:
             words.append(f"--{name}")
-        else:
-            words.extend(word for text in _texts(name, value) for word in (f"--{name}", text))
+        elif name in _REPEATED:
+            words.extend(word for text in texts for word in (f"--{name}", text))
+        elif texts:
+            words.extend((f"--{name}", ",".join(texts)))
     return words
 
 
@@ -96,11 +102,26 @@ def conf_words(conf: Mapping[str, str]) -> list[str]:
     return [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
 
 
-def _texts(name: str, value: Any) -> Sequence[str]:
+def _check_option(name: str, value: Any) -> None:
+    if name.startswith("-"):
+        raise EngineError(f"engine_options: {name!r} is spark-submit's option without dashes, {name.lstrip('-')!r}")
+    if not _OPTION.fullmatch(name):
+        raise EngineError(f"engine_options: {name!r} is no name of an option; expected one such as 'num-executors'")
+    if name in _NOT_PER_TABLE:
+        raise EngineError(
+            f"engine_options: {name!r} is not a table's to set; what it means stands with the engine in lake.yaml"
+        )
     if value is None or value is False:
-        return []
-    if isinstance(value, Mapping) or value is True:
+        return
+    if name in _FLAGS and value is not True:
+        raise EngineError(f"engine_options: {name!r} is {value!r}; it has no value, expected true or false")
+    parts = value if isinstance(value, list | tuple) else [value]
+    if name not in _FLAGS and any(part is None or isinstance(part, bool | Mapping | list | tuple) for part in parts):
         raise EngineError(f"engine_options: {name!r} is {value!r}; expected a text, a number or a list of them")
-    if isinstance(value, list | tuple):
-        return [text for part in value for text in _texts(name, part)]
-    return [str(value)]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return what is said for an option, part by part; a text may have several parts, by commas."""
+    if value is None or isinstance(value, bool):
+        return []
+    return [str(part) for part in value] if isinstance(value, list | tuple) else [str(value)]

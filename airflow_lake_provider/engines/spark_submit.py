@@ -13,20 +13,27 @@ from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob
 from airflow_lake_provider.engines.bundle import entry_script, job_library
 from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.engines.connection import FindConnection, connection_from_environment
-from airflow_lake_provider.engines.data_plane import ICEBERG_RUNTIME, SQLITE_JDBC
+from airflow_lake_provider.engines.data_plane import ICEBERG_RUNTIME, SQLITE_JDBC, avro_coordinate, reads_avro
 from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch
 from airflow_lake_provider.engines.kubernetes import KubernetesMaster
 from airflow_lake_provider.engines.spark_cluster import ClusterRuns, in_cluster
 from airflow_lake_provider.engines.spark_command import SparkSubmit, conf_words, find_spark_submit, option_words
 from airflow_lake_provider.engines.spark_master import Master
-from airflow_lake_provider.engines.spark_target import CLUSTER, SparkTarget, over, target_of
+from airflow_lake_provider.engines.spark_target import (
+    CLUSTER,
+    MASTER,
+    SparkTarget,
+    access_conf,
+    over,
+    refuse_another_place,
+    target_of,
+)
 from airflow_lake_provider.engines.yarn import yarn_master
 from airflow_lake_provider.exceptions import EngineError
-from airflow_lake_provider.protocol import JobFolder, open_store
+from airflow_lake_provider.protocol import JobFolder, JobRequest, open_store
 from airflow_lake_provider.protocol.store import REQUEST
 
 _LIBRARY = "~library"
-_MASTER, _DEPLOY_MODE = "spark.master", "spark.submit.deployMode"
 
 
 class SparkSubmitEngine:
@@ -113,7 +120,7 @@ class SparkSubmitEngine:
     @property
     def spark_conf(self) -> Mapping[str, str]:
         """The master and the executors' clock, with the engine's own ``spark_conf`` over them."""
-        return {_MASTER: self._target.master, "spark.executorEnv.TZ": "UTC", **self._spark_conf}
+        return {MASTER: self._target.master, "spark.executorEnv.TZ": "UTC", **self._spark_conf}
 
     def submit(self, job: SparkJob) -> RunHandle:
         """Start the job, or find the run that this request id already started.
@@ -182,14 +189,14 @@ class SparkSubmitEngine:
     ) -> list[str]:
         """Return the command line; a job's own properties go over ``defaults`` and below what is ``settled``."""
         request = job.request
-        _refuse_another_place(request.spark_conf, target)
+        refuse_another_place(request.spark_conf, target, self._spark_conf)
         library, entry = files
-        jars, packages = self._dependencies(request.catalog.type, target, program)
+        jars, packages = self._dependencies(request, target, program)
         if packages:
             defaults = {"spark.jars.ivy": str(self._cache / "ivy"), **defaults}
         conf = {key: value for key, value in defaults.items() if value is not None}
         conf = {**conf, **request.spark_conf, **settled}
-        conf.pop(_MASTER, None)
+        conf.pop(MASTER, None)
         own = {
             "name": f"lake {request.pipeline} {request.task.task_id}",
             "queue": target.queue,
@@ -204,17 +211,23 @@ class SparkSubmitEngine:
             *option_words(own, job.options), *conf_words(conf), entry, "--request-uri", job.request_uri,
         ]  # fmt: skip
 
-    def _dependencies(self, catalog: str, target: SparkTarget, program: SparkSubmit) -> tuple[list[str], list[str]]:
+    def _dependencies(
+        self, request: JobRequest, target: SparkTarget, program: SparkSubmit
+    ) -> tuple[list[str], list[str]]:
         """Return jars and packages: what the engine was told, else what brings Iceberg to this cluster."""
         if self._jars is not None or self._packages is not None:
             return self._jars or [], self._packages or []
-        wanted = [ICEBERG_RUNTIME, *([SQLITE_JDBC] if catalog == "sqlite" else [])]
+        wanted = [ICEBERG_RUNTIME, *([SQLITE_JDBC] if request.catalog.type == "sqlite" else [])]
+        if reads_avro(request):
+            wanted.append(
+                avro_coordinate(program.plane.spark_version) if program.plane is not None else avro_coordinate()
+            )
         # A pod has none of this machine's files; it fetches what it needs itself.
         if program.plane is None or (target.is_kubernetes and target.deploy_mode == CLUSTER):
             return [], wanted
         # The driver has the jars of the data plane's Spark; executors of another Spark need Iceberg's brought along.
-        iceberg = None if target.is_local else program.plane.jar(ICEBERG_RUNTIME)
-        return [str(iceberg)] if iceberg is not None else [], list(program.plane.missing_coordinates(wanted))
+        jars = [] if target.is_local else [program.plane.jar(each) for each in wanted if each != SQLITE_JDBC]
+        return [str(jar) for jar in jars if jar is not None], list(program.plane.missing_coordinates(wanted))
 
     def _submit_to_cluster(self, job: SparkJob, target: SparkTarget) -> RunHandle:
         program = find_spark_submit(target.spark_binary, self._env, cache=self._cache)
@@ -255,7 +268,8 @@ class SparkSubmitEngine:
         self, target: SparkTarget, program: SparkSubmit, namespace: str, report_uri: str, request_id: str
     ) -> Master:
         if target.is_kubernetes:
-            return KubernetesMaster(program.program, target.master, namespace, program.environment)
+            access = access_conf(self._spark_conf)
+            return KubernetesMaster(program.program, target.master, namespace, program.environment, access)
         return yarn_master(target, program.environment, report_uri=report_uri, request_id=request_id)
 
     def _master_of(self, handle: RunHandle) -> Master:
@@ -264,17 +278,6 @@ class SparkSubmitEngine:
         program = find_spark_submit(target.spark_binary, self._env, cache=self._cache)
         namespace = handle.run_id.partition(":")[0]
         return self._master(target, program, namespace, handle.extras["report"], handle.request_id)
-
-
-def _refuse_another_place(conf: Mapping[str, str], target: SparkTarget) -> None:
-    """Master and deploy mode are the engine's: in ``spark_conf`` they would contradict it."""
-    if conf.get(_MASTER, target.master) != target.master:
-        raise EngineError(
-            f"spark_conf sets {_MASTER} to {conf[_MASTER]!r}, and the engine's master is {target.master!r}. "
-            "Take it out of spark_conf; another master is another engine in lake.yaml."
-        )
-    if _DEPLOY_MODE in conf:
-        raise EngineError(f"spark_conf sets {_DEPLOY_MODE}. Take it out; the engine's option is 'deploy_mode'.")
 
 
 def _as_spark_reads(uri: str) -> str:

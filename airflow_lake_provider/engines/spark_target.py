@@ -6,6 +6,8 @@ import base64
 import binascii
 import hashlib
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +15,15 @@ from airflow_lake_provider.engines.connection import Connection
 from airflow_lake_provider.exceptions import EngineError
 
 CLIENT, CLUSTER = "client", "cluster"
+MASTER, DEPLOY_MODE = "spark.master", "spark.submit.deployMode"
 BINARIES = ("spark-submit", "spark2-submit", "spark3-submit")
 """The commands that a connection may name; Airflow's Spark provider allows these and no other."""
+
+# By these spark-submit reaches Kubernetes. A question that leaves them out asks another cluster, or is not let in.
+_ACCESS = re.compile(
+    r"spark\.kubernetes\.(?:context|trust\.certificates|authenticate\.submission\..+"
+    r"|submission\.(?:connection|request)Timeout)"
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,38 @@ def target_of(connection: Connection, *, keytabs: Path) -> SparkTarget:
 def over(target: SparkTarget, **options: str | None) -> SparkTarget:
     """Return the target with those options that are set: the engine's own win over the connection's."""
     return replace(target, **{name: value for name, value in options.items() if value is not None})
+
+
+def access_conf(conf: Mapping[str, str]) -> dict[str, str]:
+    """Return those of Spark's properties by which spark-submit reaches the API of Kubernetes.
+
+    >>> access_conf({"spark.kubernetes.context": "prod", "spark.kubernetes.namespace": "etl"})
+    {'spark.kubernetes.context': 'prod'}
+    """
+    return {key: value for key, value in conf.items() if _ACCESS.fullmatch(key)}
+
+
+def refuse_another_place(conf: Mapping[str, str], target: SparkTarget, engine_conf: Mapping[str, str]) -> None:
+    """See that a job's ``spark_conf`` does not lead it elsewhere: where it runs is the engine's to say.
+
+    :param engine_conf: the engine's own properties.
+    :raises EngineError: it names another master, a deploy mode, or another way to the cluster.
+    """
+    if conf.get(MASTER, target.master) != target.master:
+        raise EngineError(
+            f"spark_conf sets {MASTER} to {conf[MASTER]!r}, and the engine's master is {target.master!r}. "
+            "Take it out of spark_conf; another master is another engine in lake.yaml."
+        )
+    if DEPLOY_MODE in conf:
+        raise EngineError(f"spark_conf sets {DEPLOY_MODE}. Take it out; the engine's option is 'deploy_mode'.")
+    if not target.is_kubernetes or target.deploy_mode != CLUSTER:
+        return
+    for key, value in access_conf(conf).items():
+        if value != engine_conf.get(key):
+            raise EngineError(
+                f"spark_conf sets {key}, by which the cluster is reached. Set it in the spark_conf of the engine "
+                "itself, in lake.yaml: who asks for a job's state has no other."
+            )
 
 
 def _master(connection: Connection) -> str:

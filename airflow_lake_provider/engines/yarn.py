@@ -61,9 +61,26 @@ class _Yarn:
         """Find nothing: there is nobody to ask."""
         return None
 
+    def kill(self, run_id: str) -> None:
+        """Stop the application."""
+        raise NotImplementedError
+
     def named(self, request_id: str, output: str) -> str | None:
-        """Read the application's id from what YARN's client logs, else look for the tag."""
-        return newest_application(output) or self.find(request_id)
+        """Read the application's id from what YARN's client logs, else look for the tag.
+
+        YARN takes two applications of one tag. Of two workers that submit at the same time, each sees the other's
+        now at the latest: the first application stays, and who has submitted another one stops it.
+        """
+        own = last_application(output)
+        try:
+            first = self.find(request_id)
+        except EngineError:
+            if own is None:
+                raise
+            return own  # a run that is known must not get lost for a question
+        if own is not None and first not in (None, own):
+            self.kill(own)
+        return first or own
 
     def logs(self, run_id: str) -> str:
         """Name the command that shows them."""
@@ -80,7 +97,7 @@ class YarnCommand(_Yarn):
     def find(self, request_id: str) -> str | None:
         """List the applications that have the tag."""
         listed = self._yarn("-list", "-appStates", "ALL", "-appTags", _tag(request_id))
-        return newest_application(listed.checked("list applications"))
+        return first_application(listed.checked("list applications"))
 
     def state(self, run_id: str) -> RunState:
         """Read the application's report."""
@@ -110,7 +127,7 @@ class YarnWebService(_Yarn):
     def find(self, request_id: str) -> str | None:
         """List the applications that have the tag."""
         answer = self._call(f"/ws/v1/cluster/apps?applicationTags={_tag(request_id)}")
-        return newest_application(json.dumps(answer))
+        return first_application(json.dumps(answer))
 
     def state(self, run_id: str) -> RunState:
         """Read the application's report."""
@@ -191,13 +208,26 @@ def yarn_state(run_id: str, state: str, final: str, diagnostics: str) -> RunStat
     raise EngineError(f"YARN says of {run_id} a state that is unknown here: {state or 'none at all'}")
 
 
-def newest_application(output: str) -> str | None:
-    """Return the application of the highest number that a text names.
+def last_application(output: str) -> str | None:
+    """Return the application that a text names last.
 
-    >>> newest_application("INFO Client: Submitted application application_1700000000000_0042")
+    >>> last_application("INFO Client: Submitted application application_1700000000000_0042")
     'application_1700000000000_0042'
     """
-    return max(_APPLICATION.findall(output), default=None, key=lambda name: (len(name), name))
+    return next(reversed(_APPLICATION.findall(output)), None)
+
+
+def first_application(output: str) -> str | None:
+    """Return, of the applications that a text names, the one that was submitted first.
+
+    >>> first_application("application_1700000000000_10000 application_1700000000000_9999")
+    'application_1700000000000_9999'
+    """
+
+    def number(name: str) -> list[int]:
+        return [int(part) for part in name.split("_")[1:]]
+
+    return min(_APPLICATION.findall(output), default=None, key=number)
 
 
 def tracking_url(output: str) -> str | None:

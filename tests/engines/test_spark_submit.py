@@ -33,7 +33,7 @@ from airflow_lake_provider.engines import (
     spark_cluster,
 )
 from airflow_lake_provider.exceptions import EngineError, EngineNotInstalled
-from airflow_lake_provider.protocol import JobReport, open_store, to_json
+from airflow_lake_provider.protocol import IngestStep, JobReport, PublishStep, TableRequest, open_store, to_json
 
 MakeEngine = Callable[..., SparkSubmitEngine]
 
@@ -158,7 +158,7 @@ def test_a_table_s_options_are_spark_submit_s_own(make: MakeEngine, state: Path,
     engine = make(queue="default", jars=["/opt/iceberg.jar"])
     options = {
         "queue": "etl", "num-executors": 4, "verbose": True, "supervise": False, "jars": "/opt/more.jar",
-        "conf": ["a=1", "b=2"], "properties-file": None, "py-files": ["/opt/own.zip"],
+        "conf": ["a=1", "b=2"], "properties-file": None, "py-files": ["/opt/own.zip"], "files": ["/a.txt", "/b.txt"],
     }  # fmt: skip
     until_ended(engine, engine.submit(replace(spark_job, options=options)))
     words = submitted(state)
@@ -169,6 +169,7 @@ def test_a_table_s_options_are_spark_submit_s_own(make: MakeEngine, state: Path,
     assert "--properties-file" not in words
     assert values(words, "jars") == ["/opt/iceberg.jar,/opt/more.jar"]
     assert {"a": "1", "b": "2"}.items() <= conf(words).items()
+    assert values(words, "files") == ["/a.txt,/b.txt"], "of two --files spark-submit takes the last one alone"
     assert values(words, "py-files")[0].endswith(".zip,/opt/own.zip")
 
 
@@ -177,9 +178,12 @@ def test_a_table_s_options_are_spark_submit_s_own(make: MakeEngine, state: Path,
     [
         ({"--queue": "etl"}, "engine_options: '--queue' is spark-submit's option without dashes, 'queue'"),
         ({"master": "yarn"}, "engine_options: 'master' is not a table's to set"),
+        ({"master=yarn": True}, "engine_options: 'master=yarn' is no name of an option"),
         ({"queue": {"a": 1}}, "engine_options: 'queue' is {'a': 1}; expected a text, a number or a list of them"),
+        ({"queue": True}, "engine_options: 'queue' is True; expected a text, a number or a list of them"),
+        ({"verbose": "/tmp/x.py"}, "engine_options: 'verbose' is '/tmp/x.py'; it has no value, expected true or false"),
     ],
-    ids=["dashes", "another place", "a mapping"],
+    ids=["dashes", "another place", "the same in one word", "a mapping", "no value", "a value of a flag"],
 )
 def test_options_that_cannot_be_are_refused(
     make: MakeEngine, state: Path, spark_job: SparkJob, options: dict[str, Any], message: str
@@ -242,6 +246,18 @@ def test_iceberg_is_fetched_where_nothing_brings_it(make: MakeEngine, state: Pat
     ]
 
 
+@pytest.mark.parametrize("place", [{"master": "spark://head:7077"}, {"master": "yarn", "deploy_mode": "cluster"}])
+def test_avro_is_brought_for_a_table_that_reads_it(
+    make: MakeEngine, state: Path, spark_job: SparkJob, place: dict[str, str]
+) -> None:
+    steps = (IngestStep(files=("/in/*.avro",), format="avro"), PublishStep())
+    request = replace(spark_job.request, tables=(TableRequest(table="bronze.a", steps=steps),))
+    engine = make(**place)
+    until_ended(engine, engine.submit(replace(spark_job, request=request)))
+    (packages,) = values(submitted(state), "packages")
+    assert "org.apache.spark:spark-avro_2.12:3.5.7" in packages.split(",")
+
+
 def test_another_worker_finds_the_run_of_the_request(make: MakeEngine, state: Path, spark_job: SparkJob) -> None:
     for options in ({"master": "yarn"}, {"master": "k8s://https://head:443"}):
         first = make(ENDLESS, deploy_mode="cluster", **options).submit(spark_job)
@@ -262,6 +278,64 @@ def test_a_submission_that_failed_on_its_way_out_is_a_run_nevertheless(make: Mak
     handle = engine.submit(spark_job)
     until_running(engine, handle)
     assert handle.run_id == "application_1700000000000_0001"
+
+
+def test_of_two_workers_that_submit_at_once_to_yarn_one_application_stays(
+    make: MakeEngine, state: Path, spark_job: SparkJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"master": "yarn", "deploy_mode": "cluster", "packages": []}
+    handles: list[RunHandle] = []
+    real = spark_cluster.ask
+
+    def while_another_submits(command: Any, environment: Any, **more: Any) -> Any:
+        """Between the other's look and its submission this worker's own application appears."""
+        monkeypatch.setattr(spark_cluster, "ask", real)
+        handles.append(make(ENDLESS, **options).submit(spark_job))
+        return real(command, environment, **more)
+
+    monkeypatch.setattr(spark_cluster, "ask", while_another_submits)
+    engine = make(ENDLESS, **options)
+    handles.append(engine.submit(spark_job))
+    assert [handle.run_id for handle in handles] == ["application_1700000000000_0001"] * 2
+    cluster = Cluster(state)
+    assert cluster.ended("application_1700000000000_0001") is None
+    assert cluster.ended("application_1700000000000_0002") == "killed"
+    until_running(engine, handles[1])
+
+
+@pytest.mark.parametrize("master", ["yarn", "k8s://https://head:443"])
+def test_an_interrupt_of_the_submission_stops_what_it_has_started(
+    make: MakeEngine, state: Path, spark_job: SparkJob, monkeypatch: pytest.MonkeyPatch, master: str
+) -> None:
+    real = spark_cluster.ask
+
+    def interrupted(*given: Any, **more: Any) -> Any:
+        real(*given, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spark_cluster, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(ENDLESS, master=master, deploy_mode="cluster").submit(spark_job)
+    (started,) = [path.parent.name for path in state.glob("*/pid")]
+    assert Cluster(state).ended(started) == "killed"
+
+
+def test_whoever_asks_kubernetes_reaches_it_as_the_submission_did(
+    make: MakeEngine, state: Path, spark_job: SparkJob
+) -> None:
+    access = {"spark.kubernetes.context": "prod", "spark.kubernetes.authenticate.submission.caCertFile": "/ca.pem"}
+    place: dict[str, Any] = {"master": "k8s://https://head:443", "deploy_mode": "cluster"}
+    engine = make(ENDLESS, **place, spark_conf={**access, "spark.kubernetes.container.image": "lake:1"})
+    job = replace(spark_job, request=replace(spark_job.request, spark_conf=dict(engine.spark_conf)))
+    handle = engine.submit(job)
+    engine.cancel(handle)
+    questions = [words for words in calls(state) if "--request-uri" not in words]
+    assert {word for words in questions for word in ("--status", "--kill") if word in words} == {"--status", "--kill"}
+    assert [conf(words) for words in questions] == [access] * len(questions)
+    assert access.items() <= conf(submitted(state)).items()
+
+    with pytest.raises(EngineError, match=r"spark_conf sets spark.kubernetes.context.*spark_conf of the engine itself"):
+        make(**place).submit(job)
 
 
 def test_yarn_gets_tag_environment_and_no_wait(make: MakeEngine, state: Path, spark_job: SparkJob) -> None:

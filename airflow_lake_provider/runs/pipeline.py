@@ -25,8 +25,9 @@ from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED, held_
 from airflow_lake_provider.runs.outcome import is_final
 from airflow_lake_provider.runs.results import table_entry
 from airflow_lake_provider.runs.schedule import last_interval
-from airflow_lake_provider.runs.submit import EndedRun, deliver, run_job
+from airflow_lake_provider.runs.submit import deliver, run_job
 from airflow_lake_provider.runs.templates import interval_context, render
+from airflow_lake_provider.runs.wait import EndedRun
 
 TASK_ID = "lake_run"
 """The task id under which a whole pipeline runs as one job."""

@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_lake_provider import __version__
 from airflow_lake_provider.engines import (
     Engine,
-    FollowsLogs,
     RunHandle,
     RunState,
-    SparkJob,
     Status,
     job_library_sha256,
 )
-from airflow_lake_provider.exceptions import EngineError, SpecError
+from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import (
-    Catalog,
     DataInterval,
     JobFolder,
     JobReport,
@@ -32,11 +29,11 @@ from airflow_lake_provider.protocol import (
     open_store,
     to_json,
 )
-from airflow_lake_provider.protocol.secrets import secrets_in_clear
-from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
+from airflow_lake_provider.protocol.store import DELIVERED, REPORT, REQUEST
 from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
-from airflow_lake_provider.runs.outcome import is_final, outcome
+from airflow_lake_provider.runs.outcome import is_final
+from airflow_lake_provider.runs.secrets import refuse_secrets
 from airflow_lake_provider.runs.starts import (
     TaskStarts,
     is_live,
@@ -45,41 +42,13 @@ from airflow_lake_provider.runs.starts import (
     read_report,
     read_request,
 )
+from airflow_lake_provider.runs.wait import Delivery, EndedRun, Wait
 
 if TYPE_CHECKING:
     from airflow_lake_provider.spec import Environment
 
 CANCEL_SECONDS = 60.0
 """How long a cancelled run of an older generation may take to end before the new one gives up."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A report on its way to the caller; see :func:`deliver`."""
-
-    report: JobReport
-    folder: JobFolder
-    report_uri: str
-
-
-@dataclass(frozen=True)
-class EndedRun:
-    """A run that has ended, before anybody judged how. ``run`` says in a few words where its logs are."""
-
-    state: RunState
-    report: JobReport | None
-    folder: JobFolder
-    run: str
-
-    @property
-    def report_uri(self) -> str:
-        """Where the report is, or should be."""
-        return self.folder.document(REPORT)
-
-    def delivery(self) -> Delivery:
-        """Return the report of a run that did its work; raises as :func:`outcome` does."""
-        report = outcome(self.state, self.report, run=self.run, report_uri=self.report_uri)
-        return Delivery(report, self.folder, self.report_uri)
 
 
 def run_tables(
@@ -158,12 +127,12 @@ def run_job(
 
     :param on_report: called with each report that the job leaves while it runs, and with the last one.
     """
-    _refuse_secrets(environment.catalog)
+    refuse_secrets(environment.catalog, {**engine.spark_conf, **spark_conf})
     prepare_lake_home(environment)
     store = store or open_store(environment.job_root)
     write_code(tables, store)
     starts = TaskStarts(store, environment.job_root, task)
-    wait = _Wait(engine, store, log, poll_interval, dict(engine_options or {}), on_start, on_report)
+    wait = Wait(engine, store, log, poll_interval, dict(engine_options or {}), on_start, on_report)
     _cancel_older_generations(starts, engine, log, poll_interval)
 
     def new_request(folder: JobFolder) -> JobRequest:
@@ -196,18 +165,6 @@ def run_job(
         return wait.until_end(folder, request, wait.submit(folder, request), starts)
 
 
-def _refuse_secrets(catalog: Catalog) -> None:
-    """See that no secret gets into a request: it lies in the job folder for as long as somebody keeps it."""
-    in_clear = secrets_in_clear(catalog.properties)
-    if in_clear:
-        raise SpecError(
-            f"The catalog '{catalog.name}' holds a secret in clear, in {', '.join(in_clear)}, and jobs keep their "
-            "requests. Give it as ${env.NAME}, with NAME under the environment's `env`: then only the name travels, "
-            f"and the job reads the variable. Or set it in Spark's own spark-defaults.conf, as "
-            f"spark.sql.catalog.{catalog.name}.{in_clear[0]}."
-        )
-
-
 def deliver(delivery: Delivery, store: Store | None = None) -> None:
     """Mark a report as taken; the caller's last write.
 
@@ -221,7 +178,7 @@ def deliver(delivery: Delivery, store: Store | None = None) -> None:
             store.create(start.document(DELIVERED), b"")
 
 
-def _join(folder: JobFolder, starts: TaskStarts, wait: _Wait) -> EndedRun | None:
+def _join(folder: JobFolder, starts: TaskStarts, wait: Wait) -> EndedRun | None:
     """Return the end of the newest start, waited for if need be; ``None`` when it is dead and a new one must come."""
     store, engine, log = wait.store, wait.engine, wait.log
     report = read_report(store, folder)
@@ -276,66 +233,3 @@ def _complete(provenance: Provenance) -> Provenance:
         provider_version=provenance.provider_version or __version__,
         code_sha256=provenance.code_sha256 or job_library_sha256(),
     )
-
-
-@dataclass(frozen=True)
-class _Wait:
-    """How this caller starts runs and waits for them."""
-
-    engine: Engine
-    store: Store
-    log: logging.Logger
-    poll_interval: float
-    engine_options: Mapping[str, Any]
-    on_start: Callable[[RunHandle, JobFolder], None] | None
-    on_report: Callable[[JobReport], None] | None
-
-    def submit(self, folder: JobFolder, request: JobRequest) -> RunHandle:
-        """Start the run, or find it again, and leave its handle in the job folder."""
-        job = SparkJob(request=request, request_uri=folder.document(REQUEST), options=self.engine_options)
-        handle = self.engine.submit(job)
-        self.log.info("Submitted %s to %s: %s", request.request_id, self.engine.name, self.engine.describe(handle))
-        self.store.write(folder.document(HANDLE), to_json(handle).encode())
-        return handle
-
-    def until_end(self, folder: JobFolder, request: JobRequest, handle: RunHandle, starts: TaskStarts) -> EndedRun:
-        """Wait until the run has ended, then settle what it leaves. An interrupt cancels it."""
-        run = self.engine.describe(handle)
-        try:
-            if isinstance(self.engine, FollowsLogs):
-                self.engine.follow(handle)
-            if self.on_start is not None:
-                self.on_start(handle, folder)
-            state = self._poll(folder, handle)
-        except BaseException as exc:
-            # Interrupts and time-outs must not orphan the run; after a mere error a retry finds it again.
-            if not isinstance(exc, Exception):
-                self._cancel(handle, run)
-            raise
-        report = read_report(self.store, folder)
-        if report is not None:
-            if self.on_report is not None:
-                self.on_report(report)
-            starts.settle(folder, request.submissions, report)
-        # A final report says why itself; the platform knows its exit code only.
-        told = report is not None and is_final(report)
-        detail = f" ({state.detail})" if state.detail and not told else ""
-        self.log.info("%s%s: %s", state.status.value.capitalize(), detail, run)
-        return EndedRun(state, report, folder, run)
-
-    def _cancel(self, handle: RunHandle, run: str) -> None:
-        """Cancel the run; that a platform refuses must not hide what interrupted the waiting."""
-        self.log.info("Cancelling %s", run)
-        try:
-            self.engine.cancel(handle)
-        except EngineError as exc:
-            self.log.warning("The run goes on: %s", exc)
-
-    def _poll(self, folder: JobFolder, handle: RunHandle) -> RunState:
-        while True:
-            state = self.engine.state(handle)
-            if state.status.is_terminal:
-                return state
-            if self.on_report is not None and (report := read_report(self.store, folder)) is not None:
-                self.on_report(report)
-            time.sleep(self.poll_interval)

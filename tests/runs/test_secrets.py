@@ -43,6 +43,31 @@ def test_secret_in_clear_is_refused_before_anything_is_written(
     assert not environment.lake_home.exists()
 
 
+@pytest.mark.parametrize("whose", ["the job's", "the engine's"])
+def test_secret_in_spark_conf_is_refused_before_anything_is_written(
+    run_task: RunTask, environment: Environment, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = {"spark.hadoop.fs.s3a.secret.key": "s3cret"}
+    engine = InMemoryEngine()
+    if whose == "the engine's":
+        monkeypatch.setattr(InMemoryEngine, "spark_conf", conf)
+    with pytest.raises(SpecError) as caught:
+        run_task(engine, spark_conf=conf if whose == "the job's" else {})
+    message = str(caught.value)
+    assert message.startswith("spark_conf holds a secret in clear, in spark.hadoop.fs.s3a.secret.key")
+    assert "AWS_SECRET_ACCESS_KEY" in message
+    assert "s3cret" not in message
+    assert not engine.requests
+    assert not environment.lake_home.exists()
+
+
+def test_name_of_a_secret_that_kubernetes_keeps_is_none(run_task: RunTask) -> None:
+    engine = InMemoryEngine()
+    conf = {"spark.kubernetes.driver.secretKeyRef.DB_PASSWORD": "lake:password"}
+    run_task(engine, spark_conf=conf)
+    assert conf.items() <= engine.requests[0].spark_conf.items()
+
+
 def test_name_of_a_variable_travels_and_its_value_does_not(
     run_task: RunTask, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

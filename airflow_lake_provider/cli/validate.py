@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,18 +47,17 @@ def validate(
 ) -> None:
     """Check specs without running anything, and show every mistake with its place and what was expected.
 
-    PATH is a spec, or a folder: then all specs below it are checked, also for what they may not do together (the same
-    table in two pipelines). Warnings leave a spec valid. Nothing in a spec is run or imported.
+    PATH is a spec, or a folder: then all specs below it are checked. Several are checked for what they may not do
+    together too: the same pipeline twice, a table in two pipelines. Warnings leave a spec valid. Nothing in a spec is
+    run or imported.
     """
-    from airflow_lake_provider.spec import in_order, render_diagnostics
+    from airflow_lake_provider.spec import render_diagnostics
 
-    files = 0
-    found: list[Diagnostic] = []
-    for path in paths:
-        count, diagnostics = _check(path, environment=environment, overrides=overrides, project_folder=project_folder)
-        files += count
-        found.extend(diagnostics)
-    diagnostics = list(in_order(found))
+    specs = _specs(paths)
+    if overrides and any(path.is_dir() for path in paths):
+        raise click.UsageError(f"--set changes one spec; {next(filter(Path.is_dir, paths))} is a folder")
+    diagnostics = _check(specs, environment=environment, overrides=overrides, project_folder=project_folder)
+    files = len(specs)
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if as_json:
         print_json({"valid": not errors, "files": files, "diagnostics": [_plain(d) for d in diagnostics]})
@@ -69,29 +69,35 @@ def validate(
         raise click.exceptions.Exit(1)
 
 
+def _specs(paths: Sequence[Path]) -> Sequence[Path]:
+    """Return the specs that the paths stand for, each once."""
+    from airflow_lake_provider.spec import find_specs
+
+    found: dict[str, Path] = {}
+    for path in paths:
+        below = find_specs(path) if path.is_dir() else [path]
+        if not below:
+            raise click.UsageError(f"there is no spec below {path}: no *.yaml with the key 'pipeline'")
+        for spec in below:
+            found.setdefault(os.path.abspath(spec), spec)
+    return list(found.values())
+
+
 def _check(
-    path: Path, *, environment: str | None, overrides: Sequence[str], project_folder: Path | None
-) -> tuple[int, Sequence[Diagnostic]]:
-    """Return how many specs a path stands for, and what is wrong or doubtful in them."""
+    specs: Sequence[Path], *, environment: str | None, overrides: Sequence[str], project_folder: Path | None
+) -> Sequence[Diagnostic]:
+    """Return what is wrong or doubtful in the specs, each alone and together."""
     from airflow_lake_provider.exceptions import SpecError, UnknownName
-    from airflow_lake_provider.plan import plan_pipeline, plan_project
-    from airflow_lake_provider.spec import find_specs, load_project
+    from airflow_lake_provider.plan import plan_specs
+    from airflow_lake_provider.spec import load_project
 
     try:
         project = load_project(project_folder) if project_folder is not None else None
-        if not path.is_dir():
-            plan = plan_pipeline(path, project=project, environment=environment, overrides=overrides)
-            return 1, plan.warnings
-        if overrides:
-            raise click.UsageError(f"--set changes one spec; {path} is a folder")
-        count = len(find_specs(path))
-        if count == 0:
-            raise click.UsageError(f"there is no spec below {path}: no *.yaml with the key 'pipeline'")
-        return count, plan_project(path, project=project, environment=environment)[1]
+        return plan_specs(specs, project=project, environment=environment, overrides=overrides)[1]
     except UnknownName:
         raise  # of what was asked for, not of a spec
     except SpecError as exc:
-        return 1, _diagnostics_of(exc, path)
+        return _diagnostics_of(exc, specs[0])
 
 
 def _diagnostics_of(error: Exception, path: Path) -> Sequence[Diagnostic]:

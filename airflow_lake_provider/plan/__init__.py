@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_lake_provider.plan.graph import Graph, dot, lineage, mermaid
 from airflow_lake_provider.plan.outline import outline
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
-from airflow_lake_provider.plan.planning import plan_pipeline, plan_project, plan_spec
+from airflow_lake_provider.plan.planning import plan_pipeline, plan_project, plan_spec, plan_specs
 from airflow_lake_provider.plan.request import check_request, table_request
 from airflow_lake_provider.plan.settings import merge_conf, merge_options, platform_settings
 from airflow_lake_provider.spec import names_interval
@@ -26,6 +26,7 @@ __all__ = [
     "plan_pipeline",
     "plan_project",
     "plan_spec",
+    "plan_specs",
     "platform_settings",
     "table_request",
 ]

@@ -20,6 +20,7 @@ from airflow_lake_provider.spec import (
     load_project,
     load_spec,
     names_interval,
+    project_root,
 )
 from airflow_lake_provider.spec.problem import Problem
 from airflow_lake_provider.spec.reading import locate
@@ -66,22 +67,37 @@ def plan_spec(spec: PipelineSpec) -> PipelinePlan:
 def plan_project(
     folder: Path, *, project: Project | None = None, environment: str | None = None
 ) -> tuple[tuple[PipelinePlan, ...], tuple[Diagnostic, ...]]:
-    """Plan all specs below a folder; one that is wrong never touches the others.
+    """Plan all specs below a folder; takes, returns and raises the same as :func:`plan_specs`."""
+    return plan_specs(find_specs(folder), project=project, environment=environment)
 
-    :param project: by default the one that the folder lies in.
-    :return: the plans of the good specs, by path, and everything that is wrong or doubtful. Where ``lake.yaml`` is
-        wrong there is no plan.
+
+def plan_specs(
+    paths: Sequence[Path],
+    *,
+    project: Project | None = None,
+    environment: str | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[tuple[PipelinePlan, ...], tuple[Diagnostic, ...]]:
+    """Plan specs and see what they may not do together; one that is wrong never touches the others.
+
+    :param project: by default the one that each spec lies in.
+    :param overrides: ``path=value`` each, put into every spec first.
+    :return: the plans of the good specs, by path, and everything that is wrong or doubtful. Where a ``lake.yaml`` is
+        wrong there is no plan of its project.
     :raises SpecError: there is no such environment.
     """
-    try:
-        project = project or load_project(folder)
-    except SpecError as exc:
-        return (), _diagnostics(exc)
     specs: list[PipelineSpec] = []
     diagnostics: list[Diagnostic] = []
-    for path in find_specs(folder):
+    projects: dict[Path, Project | None] = {}
+    for path in paths:
+        root = project_root(path)
         try:
-            specs.append(load_spec(path, project=project, environment=environment))
+            if project is None and root not in projects:
+                projects[root] = None  # where its lake.yaml is wrong, that is said once
+                projects[root] = load_project(path)
+            own = project or projects[root]
+            if own is not None:
+                specs.append(load_spec(path, project=own, environment=environment, overrides=overrides))
         except SpecError as exc:
             if not exc.diagnostics:
                 raise
@@ -102,17 +118,25 @@ def _diagnostics(error: SpecError) -> tuple[Diagnostic, ...]:
 
 
 def _clashes(specs: Sequence[PipelineSpec]) -> list[tuple[Path, Diagnostic]]:
-    """What two pipelines may not share: the name, and tables. The one whose path sorts first keeps it."""
+    """What two pipelines may not share: the name, and tables. The one whose path sorts first keeps it.
+
+    Tables of two projects are the same where their assets would be: a consumer could not tell one from the other.
+    """
     found: list[tuple[Path, Diagnostic]] = []
     pipelines: dict[str, PipelineSpec] = {}
-    tables: dict[str, tuple[PipelineSpec, str]] = {}
+    tables: dict[tuple[object, str], tuple[PipelineSpec, str]] = {}
     for spec in specs:
         other = pipelines.setdefault(spec.pipeline.lower(), spec)
         if other is not spec:
             message = f"the pipeline `{spec.pipeline}` is also in {_place(other, ('pipeline',))}"
             found.append((spec.path, _at(spec, ("pipeline",), "duplicate-pipeline", message, "expected another name")))
         for table in spec.tables:
-            other, name = tables.setdefault(table.lower(), (spec, table))
+            homes = (
+                (spec.project.root, table.lower()),
+                ("asset", spec.environment.catalog.identifier(table).lower()),
+            )
+            others = [tables.setdefault(home, (spec, table)) for home in homes]
+            other, name = next((found for found in others if found[0] is not spec), (spec, table))
             if other is not spec:
                 place = _place(other, ("tables", name))
                 message = f"the table `{table}` also belongs to the pipeline `{other.pipeline}` ({place})"

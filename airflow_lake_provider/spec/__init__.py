@@ -9,7 +9,15 @@ from airflow_lake_provider.spec.diagnostic import Diagnostic, in_order, render_d
 from airflow_lake_provider.spec.explain import Explained, Value, explain
 from airflow_lake_provider.spec.loader import load_spec
 from airflow_lake_provider.spec.pipeline import PipelineKeys, PipelineSpec
-from airflow_lake_provider.spec.project import EngineConfig, Environment, Project, find_specs, is_spec, load_project
+from airflow_lake_provider.spec.project import (
+    EngineConfig,
+    Environment,
+    Project,
+    find_specs,
+    is_spec,
+    load_project,
+    project_root,
+)
 from airflow_lake_provider.spec.schedule import AssetCondition
 from airflow_lake_provider.spec.table import TASK_ARGUMENTS, TableSpec
 from airflow_lake_provider.spec.template import names_interval
@@ -33,5 +41,6 @@ __all__ = [
     "load_project",
     "load_spec",
     "names_interval",
+    "project_root",
     "render_diagnostics",
 ]

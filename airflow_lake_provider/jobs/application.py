@@ -14,7 +14,7 @@ from airflow_lake_provider.jobs.errors import StepError
 from airflow_lake_provider.jobs.faults import reached
 from airflow_lake_provider.jobs.progress import Progress, say
 from airflow_lake_provider.jobs.run import run_table
-from airflow_lake_provider.jobs.session import build_session
+from airflow_lake_provider.jobs.session import build_session, settings_kept
 from airflow_lake_provider.protocol import (
     JobError,
     JobReport,
@@ -90,7 +90,7 @@ class Application:
         started = time.monotonic()
         say(f"{request.table}: started")
         try:
-            with Progress(spark, request.table):
+            with Progress(spark, request.table), settings_kept(spark):
                 report = run_table(spark, self._request, request)
         except Exception as exc:
             error = _error_of(exc)

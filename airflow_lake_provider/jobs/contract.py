@@ -71,7 +71,7 @@ def apply_contract(
     :raises ContractError: a column is missing, is there twice, or is of a type that no value of which could fit; a
         rule or ``delete_when`` cannot be understood; ``unique_key`` or ``sequence_by`` names no column.
     """
-    source, metadata = _columns_of(batch_df, columns, table)
+    source, metadata = _columns_of(batch_df, columns, table, own=(FILE, RAW, REASONS) if origin == "file" else ())
     if columns is None:
         columns = [Column(name=name, type=type_sql(kind)) for name, kind in _typed(source, table)]
         targets = [there.kind for there in source.values()]
@@ -94,14 +94,19 @@ def apply_contract(
     )
 
 
-def _columns_of(df: Any, columns: Optional[Sequence[Column]], table: str) -> Tuple[Dict[str, _Source], Dict[str, str]]:
-    """Return the batch's data columns and its metadata columns, both by lower-case name."""
+def _columns_of(
+    df: Any, columns: Optional[Sequence[Column]], table: str, *, own: Sequence[str]
+) -> Tuple[Dict[str, _Source], Dict[str, str]]:
+    """Return the batch's data columns and its metadata columns, both by lower-case name.
+
+    :param own: what the reader of files adds; a query that gave such a column would judge its own rows.
+    """
     declared = {column.name.lower() for column in columns or ()}
     source: Dict[str, _Source] = {}
     metadata: Dict[str, str] = {}
     for field in df.schema.fields:
         key = field.name.lower()
-        if field.name in (FILE, RAW, REASONS):
+        if field.name in own:
             continue
         if key.startswith(_INTERNAL):
             raise ContractError(f"{table}: column {field.name}: names that begin with {_INTERNAL} are the job's own")

@@ -6,7 +6,7 @@ Everything here is metadata; rows are Spark's business.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from airflow_lake_provider.jobs.errors import PublishConflict, StepError
 from airflow_lake_provider.protocol import Catalog, Commit
@@ -290,12 +290,17 @@ class IcebergTable:
 def forget(spark: Any, identifier: str) -> None:
     """Drop a table from the session's cache, so that the next reference reads its newest metadata."""
     catalog, *namespace, table = identifier.split(".")
-    jvm = spark._jvm
     plugin = spark._jsparkSession.sessionState().catalogManager().catalog(catalog)
-    parts = spark.sparkContext._gateway.new_array(jvm.java.lang.String, len(namespace))
-    for index, part in enumerate(namespace):
-        parts[index] = part
-    plugin.invalidateTable(jvm.org.apache.spark.sql.connector.catalog.Identifier.of(parts, table))
+    there = string_array(spark, namespace)
+    plugin.invalidateTable(spark._jvm.org.apache.spark.sql.connector.catalog.Identifier.of(there, table))
+
+
+def string_array(spark: Any, texts: Sequence[str]) -> Any:
+    """Return texts as a Java ``String[]``."""
+    array = spark.sparkContext._gateway.new_array(spark._jvm.java.lang.String, len(texts))
+    for index, text in enumerate(texts):
+        array[index] = text
+    return array
 
 
 @contextmanager

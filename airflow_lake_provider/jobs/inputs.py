@@ -11,7 +11,7 @@ from airflow_lake_provider.jobs.batch import FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import parse_type
 from airflow_lake_provider.jobs.contract import Judged, apply_contract
 from airflow_lake_provider.jobs.errors import SourceError
-from airflow_lake_provider.jobs.iceberg import IcebergTable
+from airflow_lake_provider.jobs.iceberg import IcebergTable, quoted
 from airflow_lake_provider.jobs.ledger import Ledger
 from airflow_lake_provider.jobs.python_function import call_function
 from airflow_lake_provider.jobs.soft_delete import columns_without, require_own, with_flag
@@ -152,6 +152,12 @@ def _no_rows(spark: Any, request: TableRequest, source: IngestStep) -> Optional[
         kind = parse_type(column.type, where=f"{request.table}: the type of {column.name}")
         schema = schema.add(column.name, kind)
     return spark.createDataFrame([], schema.add(RAW, StringType()).add(REASONS, ArrayType(StringType())))
+
+
+def no_rows_of(spark: Any, table: IcebergTable) -> Judged:
+    """Return a batch without rows in the shape of a table."""
+    empty = spark.table(quoted(table.identifier)).where("false")
+    return Judged(empty.selectExpr("*", f"CAST(NULL AS ARRAY<STRING>) AS {REASONS}", f"CAST(NULL AS STRING) AS {RAW}"))
 
 
 def _pin_table(spark: Any, job: JobRequest, request: TableRequest, name: str) -> Optional[int]:

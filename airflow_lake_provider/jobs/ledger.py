@@ -116,13 +116,15 @@ def write_delta(
 ) -> Pointer:
     """Write what this commit adds and return the pointer that its summary must carry.
 
+    :param folder: where a new ledger begins, or a compacted one.
     :param start_anew: forget what was there (a full refresh).
     """
     delta = {"files": dict(files), "intervals": {interval: publication}}
     before = None if start_anew else ledger.pointer
     if before is not None and len(before.deltas) + 1 < COMPACT_AFTER:
-        name = _write_side_file(table, folder, "delta", delta)
-        return Pointer(folder=folder, base=before.base, deltas=(*before.deltas, name))
+        # A pointer names one folder, so a delta stays beside the others where the catalog's warehouse has moved since.
+        name = _write_side_file(table, before.folder, "delta", delta)
+        return Pointer(folder=before.folder, base=before.base, deltas=(*before.deltas, name))
     if before is None:
         name = _write_side_file(table, folder, "delta", delta)
         return Pointer(folder=folder, base=None, deltas=(name,))

@@ -74,13 +74,13 @@ def call_function(spark: Any, job: JobRequest, table: str, step: PythonStep) -> 
         rows = function(**arguments)
     except CodeError:
         raise
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script's habit: sys.exit would end the job without a report
         raise _failure(exc, table, step) from exc
     _check_rows(rows, table, step)
     return rows
 
 
-def _failure(error: Exception, table: str, step: PythonStep) -> FunctionFailed:
+def _failure(error: BaseException, table: str, step: PythonStep) -> FunctionFailed:
     name = type(error).__name__
     archive = archive_path(step) + "/"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(archive)]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import StepError
+from airflow_lake_provider.jobs.iceberg import string_array
 from airflow_lake_provider.protocol import Catalog, JobRequest
 from airflow_lake_provider.protocol.secrets import missing_secrets
 
 ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
-# Spark's own pattern, with Iceberg's word for a client's id and secret: such values are not shown in its UI and logs.
-_REDACTED = "(?i)secret|password|passphrase|token|access[.]?key|credential|authorization|connection-string"
+# Spark's own pattern (spark.redaction.regex): values of such keys are not shown in its UI and logs.
+_REDACTED = "(?i)secret|password|token|access[.]?key"
 
 # Schema V1 of Iceberg's JDBC catalog (org.apache.iceberg.jdbc.JdbcUtil), which PyIceberg's SqlCatalog shares.
 _EMBEDDED_CATALOG_TABLES = (
@@ -86,7 +89,7 @@ def session_conf(catalog: Catalog) -> Dict[str, str]:
         own = {"warehouse": catalog.warehouse, **own}
     if catalog.secrets:
         own.update({key: os.environ[name] for key, name in catalog.secrets.items()})
-        conf["spark.redaction.regex"] = _REDACTED
+        conf["spark.redaction.regex"] = "|".join([_REDACTED, *(re.escape(key) for key in sorted(catalog.secrets))])
     if catalog.type == "sqlite":
         # Iceberg's own table creation leaves a ResultSet open, which pins a read transaction on the pooled connection:
         # every other process then gets SQLITE_BUSY for ever. So the tables are made beforehand, by sqlite3.
@@ -101,6 +104,45 @@ def session_conf(catalog: Catalog) -> Dict[str, str]:
         own = {"type": catalog.type, **own}
     conf.update({f"{prefix}.{key}": value for key, value in own.items()})
     return conf
+
+
+@contextmanager
+def settings_kept(spark: Any) -> Iterator[None]:
+    """Put the session's settings and its current catalog and namespace back at the end.
+
+    Tables of one application share a session: what a user's function sets, or a reader of files, is for its own table,
+    else rows of the next would depend on whether both run in one application.
+    """
+    before, place = _settings(spark), _place(spark)
+    try:
+        yield
+    finally:
+        after = _settings(spark)
+        for key in after.keys() - before.keys():
+            spark.conf.unset(key)
+        for key, value in before.items():
+            if after.get(key) != value:
+                spark.conf.set(key, value)
+        if _place(spark) != place:
+            _go_to(spark, *place)
+
+
+def _settings(spark: Any) -> Dict[str, str]:
+    return {row["key"]: row["value"] for row in spark.sql("SET").collect()}
+
+
+def _place(spark: Any) -> Tuple[str, List[str]]:
+    manager = spark._jsparkSession.sessionState().catalogManager()
+    return str(manager.currentCatalog().name()), [str(part) for part in manager.currentNamespace()]
+
+
+def _go_to(spark: Any, catalog: str, namespace: List[str]) -> None:
+    manager = spark._jsparkSession.sessionState().catalogManager()
+    # Spark takes no empty namespace; to come from another catalog makes the default one current again.
+    manager.setCurrentCatalog("spark_catalog")
+    manager.setCurrentCatalog(catalog)
+    if namespace:
+        manager.setCurrentNamespace(string_array(spark, namespace))
 
 
 def prepare_embedded_catalog(path: Path) -> None:

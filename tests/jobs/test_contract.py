@@ -219,6 +219,10 @@ def test_a_file_must_have_what_may_not_be_null(spark: Any) -> None:
     [
         ("SELECT 1 AS a, 2 AS A", "two columns A"),
         ("SELECT 1 AS a, 2 AS _lake_x", "_lake_x: names that begin with _lake_ are the job's own"),
+        (
+            "SELECT 1 AS a, array('bad') AS _lake_reasons",
+            "_lake_reasons: names that begin with _lake_ are the job's own",
+        ),
         ("SELECT NULL AS a", "column a is NULL in every row and has no type"),
     ],
 )

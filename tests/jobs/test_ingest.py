@@ -13,7 +13,9 @@ import pytest
 from lake_under_test import Lake, day, ingest, transform
 
 from airflow_lake_provider.jobs import run
-from airflow_lake_provider.protocol import Column, TableReport
+from airflow_lake_provider.jobs.sources.files import list_files
+from airflow_lake_provider.jobs.sources.unreadable import naming_files
+from airflow_lake_provider.protocol import Column, IngestStep, TableReport
 
 COLUMNS = (Column("id", "int"),)
 
@@ -80,7 +82,33 @@ def test_without_a_new_file_an_ingest_may_skip_or_fail(lake: Lake, tmp_path: Pat
 def test_without_an_interval_each_run_without_a_new_file_is_empty(lake: Lake, tmp_path: Path) -> None:
     land(tmp_path / "in", a="1")
     request = ingest("bronze.t", f"{tmp_path}/in/*.csv", columns=COLUMNS, on_empty="skip")
-    assert [lake.table(request).status for _ in range(2)] == ["published", "skipped"]
+    assert [lake.table(request, run_id=run_id).status for run_id in ("a", "b")] == ["published", "skipped"]
+    cleared = lake.table(request, run_id="a", generation=2)
+    assert (cleared.status, cleared.rows.rows_read) == ("no_op", 0), "its files are in the table, by itself"
+
+
+def test_replaced_file_without_a_byte_takes_its_old_rows_along(lake: Lake, tmp_path: Path) -> None:
+    """Without a contract nothing says what the columns of an empty file are; the table does."""
+    land(tmp_path / "in", a="1 2", b="3")
+    request = ingest("bronze.t", f"{tmp_path}/in/*.csv")
+    lake.table(request)
+    (tmp_path / "in" / "a.csv").write_text("")
+    report = lake.table(request)
+    assert (report.status, report.rows.rows_read, report.error) == ("published", 0, None)
+    assert ids(lake) == ["3"]
+    assert lake.table(request).status == "no_op"
+
+
+def test_ledger_is_whole_where_the_catalogs_warehouse_has_moved(lake: Lake, tmp_path: Path) -> None:
+    request = ingest("bronze.t", f"{tmp_path}/in/*.csv", columns=COLUMNS)
+    land(tmp_path / "in", a="1")
+    lake.table(request)
+    lake.catalog = replace(lake.catalog, warehouse=f"file://{lake.folder}/elsewhere")
+    land(tmp_path / "in", b="2")
+    assert [lake.table(request).status for _ in range(2)] == ["published", "no_op"]
+    land(tmp_path / "in", c="3")
+    assert lake.table(request).status == "published"
+    assert ids(lake) == [1, 2, 3]
 
 
 def test_what_stands_on_a_skipped_table_is_skipped_as_in_airflow(lake: Lake, tmp_path: Path) -> None:
@@ -154,8 +182,12 @@ def test_each_choice_of_metadata_columns_works(lake: Lake, tmp_path: Path, metad
     assert again.error.type == "FileReplaced"
     assert "metadata_columns" in message(again)
     assert ids(lake) == [1]
-    assert lake.table(replace(request, full_refresh=True)).status == "published"
-    assert ids(lake) == [2, 3]
+    lake.spark.sql("ALTER TABLE bronze.t ADD COLUMN _source_file string")
+    mended = ingest("bronze.t", f"{tmp_path}/*.csv", columns=COLUMNS, metadata_columns=(*metadata, "_source_file"))
+    assert lake.table(replace(mended, full_refresh=True)).status == "published", message(again)
+    (tmp_path / "a.csv").write_text("id\n4\n")
+    assert lake.table(mended).status == "published"
+    assert ids(lake) == [4]
 
 
 def test_metadata_columns_are_a_part_of_the_schema(lake: Lake, tmp_path: Path) -> None:
@@ -216,6 +248,16 @@ def test_formats_go_from_file_to_table_and_a_broken_file_is_named(lake: Lake, tm
     assert lake.rows("SELECT count(*) FROM bronze.t") == [(2,)]
     whole.unlink()
     assert lake.table(request).rows.rows_applied == 40000
+
+
+def test_no_single_file_is_blamed_for_what_only_many_show(lake: Lake, tmp_path: Path) -> None:
+    """Read by one schema, one of two good files fails: Parquet's reader takes no text for a number."""
+    for name, value in (("a", "1L"), ("b", "'x'")):
+        lake.spark.sql(f"SELECT {value} AS id").coalesce(1).write.parquet(f"file://{tmp_path}/{name}")
+    files = list_files(lake.spark, [f"{tmp_path}/*/*.parquet"])
+    step = IngestStep(files=(f"{tmp_path}/*/*.parquet",), format="parquet")
+    with pytest.raises(RuntimeError, match="executor was lost"), naming_files(lake.spark, step, files):
+        raise RuntimeError("Job aborted due to stage failure: an executor was lost")
 
 
 def test_compressed_file_that_is_cut_off_is_named(lake: Lake, tmp_path: Path) -> None:

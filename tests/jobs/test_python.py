@@ -184,6 +184,31 @@ def test_inputs_are_those_of_the_pinned_snapshot(flights: Lake) -> None:
     assert flights.rows("SELECT count(*) FROM bronze.flights") == [(4,)]
 
 
+def test_what_a_function_sets_is_for_its_own_table(flights: Lake) -> None:
+    text = """
+        def build(bronze__flights, spark):
+            spark.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+            spark.conf.set("spark.sql.ansi.enabled", "true")
+            spark.sql("USE spark_catalog.default")
+            return bronze__flights.selectExpr("id", "CAST(timestamp'2026-01-01 00:00:00Z' AS STRING) AS at")
+        """
+    at = "CAST(timestamp'2026-01-01 00:00:00Z' AS STRING) AS at, CAST('x' AS INT) AS n"
+    after = transform("gold.after", f"SELECT id, {at} FROM bronze.flights WHERE id = 1", inputs=("bronze.flights",))
+    report = flights.run(python(flights, one(text), wants=("spark",)), after)
+    assert report.error is None
+    assert flights.rows("SELECT DISTINCT at FROM gold.t") == [("2026-01-01 09:00:00",)]
+    assert flights.rows("SELECT * FROM gold.after") == [(1, "2026-01-01 00:00:00", None)]
+    flights.table(
+        python(
+            flights,
+            one("def build(spark):\n    spark.sql('USE gold')\n    return spark.range(1)\n"),
+            reads=(),
+            wants=("spark",),
+        )
+    )
+    assert flights.spark.catalog.currentDatabase() == ""
+
+
 def saying(word: str) -> dict[str, str]:
     """Return modules of the same names with every word, which tell it here and on the executors."""
     return {
@@ -261,10 +286,19 @@ def test_two_columns_of_one_name_are_refused(flights: Lake) -> None:
         ("def build(bronze__flights): return bronze__flights.select('nme')\n", "[UNRESOLVED_COLUMN", False),
         ("def build(bronze__flights): raise OSError('the rates are out of reach')\n", "out of reach", True),
         ("import nowhere\n", "ModuleNotFoundError: No module named 'nowhere'. Packages from outside", False),
+        ("import sys\nsys.exit('nothing to do')\n", "failed at m.py:2: SystemExit: nothing to do", True),
         ("def bild(): ...\n", "AttributeError: module 'm' has no attribute 'build'", False),
         ("def build(bronze__flights): return bronze__flights.rdd.map(lambda r: 1 / 0).toDF()\n", "division by", True),
     ],
-    ids=["Python", "Spark's analysis", "I/O", "a missing package", "no function", "a lambda on the executors"],
+    ids=[
+        "Python",
+        "Spark's analysis",
+        "I/O",
+        "a missing package",
+        "an exit",
+        "no function",
+        "a lambda on the executors",
+    ],
 )
 def test_what_the_function_raises_is_told_with_its_place(
     text: str, message: str, retryable: bool, flights: Lake

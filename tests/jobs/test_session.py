@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from airflow_lake_provider.jobs.errors import StepError
@@ -52,8 +54,20 @@ def test_secrets_come_from_the_environment_of_the_job(monkeypatch: pytest.Monkey
     catalog = Catalog("lake", "rest", "w", {"uri": "https://c"}, secrets={"credential": "LAKE_CREDENTIAL"})
     conf = session_conf(catalog)
     assert conf["spark.sql.catalog.lake.credential"] == "id:s3cret"
-    # Spark's own pattern does not know the word, and would show the value in its UI and event log.
-    assert "credential" in conf["spark.redaction.regex"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["credential", "adls.auth.shared-key.account.key", "s3.access-key-id", "header.Authorization", "jdbc.password"],
+)
+def test_sparks_ui_and_event_log_do_not_show_a_secret(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_SECRET", "s3cret")
+    pattern = re.compile(
+        session_conf(Catalog("lake", "rest", "w", secrets={key: "LAKE_SECRET"}))["spark.redaction.regex"]
+    )
+    assert pattern.search(f"spark.sql.catalog.lake.{key}")
+    assert pattern.search("spark.hadoop.fs.s3a.secret.key"), "what Spark redacts by itself stays redacted"
+    assert not pattern.search("spark.sql.catalog.lake.uri")
 
 
 def test_secret_without_a_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

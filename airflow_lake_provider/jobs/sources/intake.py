@@ -91,11 +91,12 @@ def require_source_file(step: IngestStep, rows: Any, replaced: Sequence[str], *,
     tells = "_source_file" in step.metadata_columns and "_source_file" in rows.columns
     if tells and rows.where("`_source_file` IS NULL").isEmpty():
         return
+    add = "" if "_source_file" in rows.columns else "add the column (ALTER TABLE ... ADD COLUMN _source_file string), "
     raise FileReplaced(
         f"{named(replaced)} came again with other content, and the old rows cannot be taken away: not all rows of "
         f"{table} say in _source_file which file they are of. Nothing was written. Take _source_file into "
-        "metadata_columns and rebuild the table with --full-refresh; or set on_replaced: append (the old rows stay) "
-        "or fail."
+        f"metadata_columns, {add}and rebuild the table with --full-refresh; or set on_replaced: append (the old rows "
+        "stay) or fail."
     )
 
 

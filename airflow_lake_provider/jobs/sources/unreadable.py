@@ -62,7 +62,8 @@ def _find_bad(spark: Any, step: IngestStep, files: Sequence[SourceFile]) -> Opti
             break
         half = suspects[: len(suspects) // 2]
         suspects = suspects[len(suspects) // 2 :] if _is_readable(spark, step, half) else half
-    return suspects
+    # Files may only be unreadable together, of different types as they are: then no single one is to blame.
+    return None if _is_readable(spark, step, suspects) else suspects
 
 
 def _is_readable(spark: Any, step: IngestStep, files: Sequence[SourceFile]) -> bool:

@@ -1,7 +1,7 @@
 """Run the suite, or the parts of it that are named, and end with one summary line over all of them.
 
 The parts differ in what they need: ``fast`` neither Java nor Airflow's database; ``jobs`` the data plane's Python, in
-which the job library runs; ``airflow`` both environments. The quick ones go first.
+which the job library runs; ``airflow`` both environments. The quick ones go first. ``long`` runs by name only.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ PARTS = {
         ),
         alone=True,
     ),
-    "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "tests/jobs", "airflow_lake_provider/jobs")),
+    "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "-m", "not slow", "tests/jobs", "airflow_lake_provider/jobs")),
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "spark or airflow", "tests")),
+    "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
+DEFAULT = ("fast", "jobs", "airflow")
 
 
 def run(part: Part, junit: Path, output: IO[str] | None = None) -> Counter[str]:
@@ -115,7 +117,7 @@ def main(names: list[str]) -> int:
     total: Counter[str] = Counter()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        chosen = names or list(PARTS)
+        chosen = names or list(DEFAULT)
         beside = [name for name in chosen if not PARTS[name].alone]
         for name in chosen if len(beside) < 2 else [name for name in chosen if name not in beside]:
             print(f"==> {name}", flush=True)

@@ -171,26 +171,53 @@ UPDATES: list[dict[str, Any]] = [
     {"when_matched": "keep"},
 ]
 BY_SOURCE: dict[str, dict[str, Any]] = {"keep": {}, "delete": {"when_not_matched_by_source": "delete"}, "soft": SOFT}
+CHOICES: dict[str, list[Any]] = {
+    "update": UPDATES,
+    "by_source": list(BY_SOURCE),
+    "delete_when": [None, "op = 'D'"],
+    "when_not_matched": ["insert", "ignore"],
+    "sequence_by": [None, "seq"],
+    "mode": ["auto", "copy_on_write", "merge_on_read"],
+}
 
 
+def every_pair() -> list[dict[str, Any]]:
+    """Return few combinations in which every two choices of different options meet."""
+
+    def pairs(combination: tuple[int, ...]) -> set[Any]:
+        return set(itertools.combinations(enumerate(combination), 2))
+
+    combinations = list(itertools.product(*(range(len(values)) for values in CHOICES.values())))
+    left: set[Any] = set().union(*map(pairs, combinations))
+    chosen = []
+    while left:
+        chosen.append(max(combinations, key=lambda combination: len(pairs(combination) & left)))
+        left -= pairs(chosen[-1])
+    return [{name: CHOICES[name][n] for name, n in zip(CHOICES, one, strict=True)} for one in chosen]
+
+
+def every_combination() -> list[dict[str, Any]]:
+    """Return all combinations of all choices."""
+    return [dict(zip(CHOICES, one, strict=True)) for one in itertools.product(*CHOICES.values())]
+
+
+@pytest.mark.parametrize(
+    "combinations", [every_pair, pytest.param(every_combination, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 @pytest.mark.parametrize("by_source", BY_SOURCE)
-def test_every_combination_of_options_does_what_the_model_does(lake: Lake, by_source: str) -> None:
+def test_options_together_do_what_the_model_does(lake: Lake, by_source: str, combinations: Any) -> None:
     """One table lives through random batches, each merged with other options; after each it is what the model says."""
     rng = random.Random(f"merge {by_source}")
     model = Model()
-    pairs = itertools.product([None, "op = 'D'"], ["insert", "ignore"])
-    sequences = itertools.cycle(["seq", None, None, "seq", "seq"])  # each update with and without, and other pairs
-    combinations = [(*each, next(sequences)) for each in itertools.product(UPDATES, pairs)]
-    rng.shuffle(combinations)
+    chosen = [one for one in combinations() if one["by_source"] == by_source]
+    rng.shuffle(chosen)
+    first = {"update": {}, "delete_when": None, "when_not_matched": "insert", "sequence_by": "seq", "mode": "auto"}
     seen: Counter[str] = Counter()
-    for number, (update, (delete_when, when_not_matched), sequence_by) in enumerate(combinations):
+    for number, one in enumerate([first, *chosen]):
         options: dict[str, Any] = {
-            **update,
+            **one["update"],
             **BY_SOURCE[by_source],
-            "delete_when": delete_when,
-            "when_not_matched": when_not_matched,
-            "sequence_by": sequence_by,
-            "mode": rng.choice(["auto", "copy_on_write", "merge_on_read"]),
+            **{name: one[name] for name in ("delete_when", "when_not_matched", "sequence_by", "mode")},
         }
         write = Write(strategy="merge", unique_key=("id",), **options)
         batch = random_batch(rng, ordered=write.sequence_by is not None)
@@ -208,7 +235,7 @@ def test_every_combination_of_options_does_what_the_model_does(lake: Lake, by_so
         assert report.status == ("published" if model.counted["applied"] or model.gone else "no_op"), story
         assert (f"{model.gone} not in the batch" in (report.plan or "")) == (model.gone > 0), story
         seen.update({**model.counted, "gone": model.gone})
-        if number % 8 == 7:
+        if number % 8 == 4:
             again = merge(lake, sql, **options)
             assert (again.status, again.rows.rows_applied, again.snapshot_id) == ("no_op", 0, report.snapshot_id), story
     assert set(+seen) >= {"applied", "unchanged", "stale", "deduplicated"} | (

@@ -18,10 +18,9 @@ from airflow_lake_provider.compat import (
 )
 from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
 from airflow_lake_provider.operators.asset import table_asset
-from airflow_lake_provider.operators.base import FULL_REFRESH
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.plan import PipelinePlan, Schedule, TablePlan
-from airflow_lake_provider.spec import AssetCondition, Environment
+from airflow_lake_provider.spec import FULL_REFRESH, AssetCondition, Environment
 
 _NOT_THE_TASKS = frozenset({"tags"})
 """Keys of a table that say nothing to its task."""

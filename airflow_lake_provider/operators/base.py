@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 # Airflow puts what is logged below "airflow.task" into the task's log, on all its versions.
 _log = logging.getLogger("airflow.task.operators.lake")
 
-FULL_REFRESH = "lake_full_refresh"
-"""The DAG param that asks for a rebuild of the tables."""
-
 
 class LakeOperator(BaseOperator):
     """Runs one job for one table: submits it, follows it, hands on what it reports.

@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow_lake_provider.compat import add_asset_event
 from airflow_lake_provider.operators.asset import table_alias, table_asset
-from airflow_lake_provider.operators.base import FULL_REFRESH, LakeOperator
+from airflow_lake_provider.operators.base import LakeOperator
 from airflow_lake_provider.plan import table_request
 from airflow_lake_provider.protocol import TableReport, TableRequest
 from airflow_lake_provider.protocol.report import PUBLISHED
-from airflow_lake_provider.spec import Environment, Project
+from airflow_lake_provider.spec import FULL_REFRESH, Environment, Project
 
 _ROWS = ("rows_read", "rows_applied", "rows_unchanged", "rows_stale", "rows_quarantined", "rows_deduplicated")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, WithJsonSchema
 
 from airflow_lake_provider.spec.column_type import read_type
 from airflow_lake_provider.spec.key import FilledText, Keys, OrShort, Text, key
+from airflow_lake_provider.spec.problem import bad, show
 from airflow_lake_provider.spec.values import IDENTIFIER_FORM, text_form
 
 
@@ -17,7 +19,13 @@ def _type(value: str) -> str:
 
 
 def _column(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"type": value}
+    type_ = value.get("type") if isinstance(value, dict) and value.get("nullable") is True else None
+    if isinstance(type_, str) and re.search(r"\bnot\s+null\s*$", type_, re.IGNORECASE):
+        message = f"`nullable` is `true`, and `type` is {show(type_)}"
+        raise bad("wrong-value", message, "expected one of them", path=("nullable",))
+    return value
 
 
 _TYPE = text_form("type", r"\S", "a type such as `bigint`")

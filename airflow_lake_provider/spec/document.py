@@ -65,6 +65,20 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
     return root, composer.diagnostics
 
 
+_BEGIN = "Quote a text that begins with this character."
+_SYNTAX_HINTS = (
+    ("cannot start any token", _BEGIN),
+    ("while scanning an alias", _BEGIN),
+    ("while scanning an anchor", _BEGIN),
+    ("while scanning a block scalar", "Quote a text that begins with `>` or `|`, or begin it on the next line."),
+    ("block sequence entries are not allowed", "Write the list's first `-` on a line of its own."),
+    ("mapping values are not allowed", "Quote a value that holds a colon and a space, or check the indentation."),
+    ("could not find expected ':'", "A key is followed by a colon and a space: `key: value`."),
+    ("expected key", "Check the quotes and brackets before this place, and the indentation."),
+)
+"""What to do about an error of the parser, by a part of its message; the first that fits."""
+
+
 class _Composer:
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -90,12 +104,13 @@ class _Composer:
         if exc.context:
             where = f" (line {exc.context_mark.line + 1})" if exc.context_mark is not None else ""
             message = f"{message}, {exc.context}{where}"
-        is_tab = self.source.text[at : at + 1] == "\t" or "'\\t'" in message
-        hint = "Indent with spaces; YAML takes no tabs." if is_tab else ""
-        if not self.source.text[at:].strip() and "flow" in message:
+        hint = next((hint for part, hint in _SYNTAX_HINTS if part in message), "")
+        if "while scanning an a" in message and exc.context_mark is not None:  # an alias or an anchor
+            at = exc.context_mark.index
+        if self.source.text[at : at + 1] == "\t" or "'\\t'" in message:
+            hint = "Indent with spaces; YAML takes no tabs."
+        elif not self.source.text[at:].strip() and "flow" in message:
             hint = "The file ends here, and something that `[` or `{` opened is not closed."
-        if "mapping values are not allowed" in message:
-            hint = "Quote a value that holds a colon and a space, or check the indentation."
         self.fault(at, at + 1, "yaml-syntax", message, hint)
 
     def document(self) -> Node | None:
@@ -190,7 +205,9 @@ class _Composer:
             key = self.node(depth + 1)
             value = self.node(depth + 1)
             if key.kind != SCALAR:
-                self.fault(*key.first_line(), "yaml-key", "a key is a word, not a list or mapping")
+                is_template = self.source.text[max(key.start - 1, 0) : key.start + 1] == "{{"
+                hint = 'Quote a text that begins with a template: `"{{ ... }}"`.' if is_template else ""
+                self.fault(*key.first_line(), "yaml-key", "a key is a word, not a list or mapping", hint)
             elif key.text == "<<" and not key.style:
                 merged.extend(self.merge_sources(value))
             elif key.text in node.entries:

@@ -41,7 +41,7 @@ from airflow_lake_provider.spec.source import Source, read_source
 from airflow_lake_provider.spec.table import Conf, DefaultKeys, LayerKeys, TableSpec, WriteSpec, listed
 from airflow_lake_provider.spec.template import date_names, names_interval, unclosed
 from airflow_lake_provider.spec.template_names import in_need_of_a_parser, template_faults
-from airflow_lake_provider.spec.values import in_zone, read_table_name, task_id
+from airflow_lake_provider.spec.values import FULL_REFRESH, in_zone, read_table_name, task_id
 from airflow_lake_provider.spec.variables import declared, put_in
 
 _UNRENDERED = frozenset({"doc", "description", "dag_display_name", "tags", "owner", "pipeline", "environment"})
@@ -152,6 +152,10 @@ class _Reading:
             raise as_error(self.diagnostics, self.source.name)
         self.root, wrong = extended(root, self.path, project_root=self.project.root)
         self.note(*wrong)
+        if "pipeline" not in root.entries and "pipeline" in self.root.entries:
+            message = "the spec has no `pipeline` of its own, only that of a file that it extends"
+            hint = "Add `pipeline`: a file that has it is a spec, and its name is its own."
+            self.note(root.source.diagnostic(*root.first_line(), code="missing-key", message=message, hint=hint))
         self.note(*apply_overrides(self.root, overrides))
 
     def read_settings(self, environment: str | None) -> Settings:
@@ -245,6 +249,9 @@ class _Reading:
         if by_time and keys.start_date is None and "start_date" not in broken:
             hint = "Add `start_date`, such as `2026-01-01`."
             yield Problem(("schedule",), "missing-key", "a schedule needs `start_date`", hint, at_key=True)
+        if FULL_REFRESH in (keys.params or {}):
+            message = f"`{FULL_REFRESH}` is a param that every DAG has of itself"
+            yield Problem(("params", FULL_REFRESH), "wrong-key", message, "expected another name", at_key=True)
         if keys.schedule == "@continuous" and keys.max_active_runs != 1:
             message = f"`@continuous` runs one at a time, and `max_active_runs` is `{keys.max_active_runs}`"
             yield Problem(("max_active_runs",), "wrong-value", message, "expected `1`")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import compose
 from airflow_lake_provider.spec.node import LIST, MAPPING, SCALAR, Node
 from airflow_lake_provider.spec.source import Source
+
+_PLAIN = ("@", "`", "%", "*", "{{")
+"""What no YAML value begins with: such a text stands for itself, as in ``schedule=@daily``."""
+_FLAT = ("spark_conf", "properties", "options")
+"""Keys of a table whose own keys have dots."""
 
 
 def apply_overrides(root: Node, overrides: Iterable[str]) -> list[Diagnostic]:
@@ -29,12 +34,14 @@ def apply_overrides(root: Node, overrides: Iterable[str]) -> list[Diagnostic]:
             )
             continue
         # The path stays as blanks, so that every place in the value is its place in the argument.
-        value, found = compose(Source("--set", " " * (len(path) + 1) + text))
+        begin = len(path) + 1
+        is_plain = text.startswith(_PLAIN)
+        value, found = (None, []) if is_plain else compose(Source("--set", " " * begin + text))
         wrong.extend(replace(diagnostic, text=override) for diagnostic in found)
         if found:
             continue
         if value is None:
-            value = Node(SCALAR, source, len(override), len(override))
+            value = Node(SCALAR, source, begin, len(override), value=text if is_plain else None, text=text)
         _relabel(value, source)
         fault = _put(root, path, value, source)
         if fault is not None:
@@ -51,6 +58,7 @@ def _relabel(node: Node, source: Source) -> None:
 
 def _put(root: Node, path: str, value: Node, source: Source) -> Diagnostic | None:
     node, rest, at = root, path, 0
+    above: list[str] = []
     while True:
         if node.kind == LIST:
             step = rest.partition(".")[0]
@@ -72,7 +80,7 @@ def _put(root: Node, path: str, value: Node, source: Source) -> Diagnostic | Non
             return source.diagnostic(
                 at, at + len(rest), code="override", message=f"nothing stands below `{path[: at - 1]}`"
             )
-        step = _step(node, rest)
+        step = _step(node, rest, above)
         key = Node(SCALAR, source, at, at + len(step), value=step, text=step)
         if step == rest:
             node.entries[step] = (key, value)
@@ -80,6 +88,7 @@ def _put(root: Node, path: str, value: Node, source: Source) -> Diagnostic | Non
         if step not in node.entries:
             node.entries[step] = (key, Node(MAPPING, source, at, at + len(step)))
         node, rest, at = node.entries[step][1], rest[len(step) + 1 :], at + len(step) + 1
+        above.append(step)
 
 
 def longest_key(node: Node, path: str) -> str | None:
@@ -88,10 +97,12 @@ def longest_key(node: Node, path: str) -> str | None:
     return max(fitting, key=len, default=None)
 
 
-def _step(node: Node, rest: str) -> str:
+def _step(node: Node, rest: str, above: Sequence[str]) -> str:
     fitting = longest_key(node, rest)
     if fitting is not None:
         return fitting
-    # A property's own key has dots (`write.parquet.compression-codec`): a mapping of such keys takes the rest whole.
-    dotted = any("." in key for key in node.entries)
-    return rest if dotted else rest.partition(".")[0]
+    if list(above) == ["tables"]:  # a new table's name has two parts
+        return ".".join(rest.split(".")[:2])
+    # A property's own key has dots (`write.parquet.compression-codec`): such a mapping takes the rest whole.
+    is_flat = above[:1] != ["params"] and above[-1:] and above[-1] in _FLAT
+    return rest if is_flat else rest.partition(".")[0]

@@ -181,6 +181,9 @@ def _explain(problem: Problem, places: Mapping[tuple[str, ...], Place], what: st
             hint = f"Leave it out; until then {advice}." if advice else "Leave it out."
             return replace(problem, code="not-supported-yet", message=f"`{key}` is not supported yet", hint=hint)
         guess = did_you_mean(key, [*place.keys, *place.later, *words.TASK_ARGUMENTS * bool(place.others)])
+        if key.startswith("+") and key[1:] in place.keys:
+            hint = f"It appends to the list `{key[1:]}` of a file that `extends` names; there is none."
+            return replace(problem, message=f"`{key}` has nothing to append to", hint=hint)
         known = expected_one_of("", place.keys) + (f", or {place.others}" if place.others else "")
         belongs = where_it_belongs(key)
         if belongs and f"`{key}s`" not in guess and f"`{key}`" != f"{guess[13:-2]}s`":

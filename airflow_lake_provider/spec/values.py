@@ -17,6 +17,8 @@ MAX_TASK_ID = 250
 _MAX_TAG = 100
 _MAX_DAYS = 36_500
 ERROR_DAG = "lake_spec_errors"
+FULL_REFRESH = "lake_full_refresh"
+"""The param of every DAG that rebuilds its tables."""
 """The DAG that shows wrong specs; no pipeline may have its name."""
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -209,11 +211,9 @@ def read_transform(value: Any) -> str:
         )
     if name in ("bucket", "truncate"):
         if number is None or not number.isdigit() or not 1 <= int(number) <= 2**31 - 1:
+            named = number if number is not None and IDENTIFIER.fullmatch(number) else column or "col"
             raise bad(
-                "partition",
-                f"`{name}` needs a number first",
-                f"expected `{name}(16, {column or 'col'})`",
-                span=match.span(),
+                "partition", f"`{name}` needs a number first", f"expected `{name}(16, {named})`", span=match.span()
             )
         argument = f"{int(number)}, "
     elif number is not None:

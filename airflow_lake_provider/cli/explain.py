@@ -19,7 +19,7 @@ from airflow_lake_provider.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow_lake_provider.spec import Value
+    from airflow_lake_provider.spec.explain import Value
 
 
 @click.command(
@@ -50,8 +50,8 @@ def explain(
     beside SPEC it makes the same pipeline. KEY.PATH shows a part: tables.silver.orders.columns; items of a list go by
     their number, from 0. Values of environment variables that look like secrets are not shown.
     """
-    from airflow_lake_provider.spec import explain as explained
     from airflow_lake_provider.spec import load_project, load_spec
+    from airflow_lake_provider.spec.explain import explain as explained
 
     project = load_project(project_folder) if project_folder is not None else None
     read = load_spec(spec, project=project, environment=environment, overrides=overrides)

@@ -34,7 +34,7 @@ def graph(paths: tuple[Path, ...], language: str, environment: str | None, proje
     A solid arrow leads from what is read to what reads it, a dotted one from a table to the pipeline that it starts.
     Tables of other specs and external ones stand outside, dashed. The same specs give the same text.
     """
-    from airflow_lake_provider.plan import dot, lineage, mermaid
+    from airflow_lake_provider.plan.graph import dot, lineage, mermaid
 
     plans = {
         plan.source.resolve(): plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_lake_provider.plan.graph import Graph, dot, lineage, mermaid
 from airflow_lake_provider.plan.outline import outline
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
 from airflow_lake_provider.plan.planning import plan_pipeline, plan_project, plan_spec, plan_specs
@@ -11,16 +10,12 @@ from airflow_lake_provider.plan.settings import merge_conf, merge_options, platf
 from airflow_lake_provider.spec import names_interval
 
 __all__ = [
-    "Graph",
     "PipelinePlan",
     "Schedule",
     "TablePlan",
     "check_request",
-    "dot",
-    "lineage",
     "merge_conf",
     "merge_options",
-    "mermaid",
     "names_interval",
     "outline",
     "plan_pipeline",

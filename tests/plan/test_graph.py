@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_lake_provider.plan import Graph, PipelinePlan, dot, lineage, mermaid, plan_pipeline
-from airflow_lake_provider.plan.graph import REJECTED, STARTS
+from airflow_lake_provider.plan import PipelinePlan, plan_pipeline
+from airflow_lake_provider.plan.graph import REJECTED, STARTS, Graph, dot, lineage, mermaid
 
 SHOP = """\
 pipeline: shop

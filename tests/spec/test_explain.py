@@ -10,8 +10,9 @@ import pytest
 
 from airflow_lake_provider.exceptions import SpecError, UnknownName
 from airflow_lake_provider.plan import outline, plan_pipeline, plan_spec
-from airflow_lake_provider.spec import Explained, load_spec
-from airflow_lake_provider.spec import explain as explained
+from airflow_lake_provider.spec import load_spec
+from airflow_lake_provider.spec.explain import Explained
+from airflow_lake_provider.spec.explain import explain as explained
 
 LAKE = """\
 default_environment: dev

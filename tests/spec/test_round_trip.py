@@ -19,9 +19,9 @@ from drawn_specs import ENV, Drawn, projects
 from hypothesis import HealthCheck, Phase, given, settings
 
 from airflow_lake_provider.plan import PipelinePlan, plan_spec
-from airflow_lake_provider.spec import Explained, PipelineSpec, Value, explain, load_spec
+from airflow_lake_provider.spec import PipelineSpec, load_spec
 from airflow_lake_provider.spec.document import typed
-from airflow_lake_provider.spec.explain import Variable
+from airflow_lake_provider.spec.explain import Explained, Value, Variable, explain
 
 EXAMPLES = os.environ.get("LAKE_EXAMPLES")
 SIZE_CONF = ("spark.driver.", "spark.executor.", "spark.cores.max")

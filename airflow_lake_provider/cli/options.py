@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -27,6 +28,8 @@ def readable_path(context: click.Context, parameter: click.Parameter, value: Any
         try:
             if path.is_dir():
                 next(path.iterdir(), None)
+            elif path.exists() and not path.is_file():
+                raise OSError(errno.EINVAL, "is no file")  # to open a pipe would wait for its writer
             else:
                 path.open("rb").close()
         except OSError as exc:

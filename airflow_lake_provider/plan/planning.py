@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -191,12 +192,20 @@ def _schedule(keys: PipelineKeys) -> Schedule | None:
 
 def _dependency_order(upstream: Mapping[str, Sequence[str]]) -> list[str]:
     """Each table after those it needs; whenever several may come next, the one the spec names first."""
-    waiting = dict(upstream)
-    order: list[str] = []
-    done: set[str] = set()
-    while waiting:
-        name = next(name for name, needed in waiting.items() if done.issuperset(needed))
+    place = {name: number for number, name in enumerate(upstream)}
+    missing = {name: len(set(needed)) for name, needed in upstream.items()}
+    readers: dict[str, list[str]] = {}
+    for name, needed in upstream.items():
+        for other in set(needed):
+            readers.setdefault(other, []).append(name)
+    ready = [place[name] for name, number in missing.items() if number == 0]
+    names, order = list(upstream), list[str]()
+    heapq.heapify(ready)
+    while ready:
+        name = names[heapq.heappop(ready)]
         order.append(name)
-        done.add(name)
-        del waiting[name]
+        for reader in readers.get(name, ()):
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                heapq.heappush(ready, place[reader])
     return order

@@ -15,7 +15,7 @@ from airflow_lake_provider.spec.diagnostic import Diagnostic
 from airflow_lake_provider.spec.document import compose
 from airflow_lake_provider.spec.node import LIST, MAPPING, Node
 from airflow_lake_provider.spec.problem import did_you_mean, show
-from airflow_lake_provider.spec.source import Source, read_source
+from airflow_lake_provider.spec.source import MAX_BYTES, Source, read_source
 
 MAX_CHAIN = 20
 _KEY = "extends"
@@ -35,6 +35,7 @@ class _Chain:
     root: Path
     spec: Path
     wrong: list[Diagnostic] = field(default_factory=list)
+    length: int = 0
 
     def over(self, node: Node, path: Path, seen: tuple[Path, ...]) -> Node:
         entry = node.entries.get(_KEY)
@@ -68,6 +69,11 @@ class _Chain:
     def read(self, found: Path, shown: Path, value: Node) -> Node | None:
         try:
             source = Source(str(shown), read_source(found).text)
+            self.length += len(source.text)
+            if self.length > MAX_BYTES:
+                message = f"the files that extend each other hold more than {MAX_BYTES:,} characters together"
+                self.fault(value, "too-big", message, "Split them.")
+                return None
         except SpecError as exc:
             wrong = [each for each in exc.diagnostics if isinstance(each, Diagnostic)]
             self.wrong.extend(replace(each, file=str(shown)) for each in wrong)

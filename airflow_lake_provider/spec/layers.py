@@ -10,6 +10,8 @@ from airflow_lake_provider.spec.problem import Path, Problem, expected_one_of, s
 
 BRONZE, SILVER, GOLD = "bronze", "silver", "gold"
 LAYERS = (BRONZE, SILVER, GOLD)
+MAX_CHAIN = 20
+"""How many layers may be like each other, one after the other."""
 
 _STRATEGY = {BRONZE: "append", SILVER: "merge", GOLD: "replace"}
 
@@ -85,6 +87,9 @@ class Layers:
             elif like not in self._names:
                 hint = expected_one_of(like, [other for other in self.names if other != name])
                 yield path, Problem(path, "layer", f"there is no layer {show(like)}", hint)
+            elif len(list(self._chain(word))) > MAX_CHAIN:
+                message = f"more than {MAX_CHAIN} layers are like each other"
+                yield path, Problem(path, "layer", message, "expected a shorter chain")
             elif (loop := self._circle(word)) and word == min(loop):
                 shown = " -> ".join(f"`{self._names[step]}`" for step in (*loop, loop[0]))
                 yield path, Problem(path, "cycle", "these layers are like each other in a circle", shown)
@@ -97,7 +102,7 @@ class Layers:
     def _chain(self, word: str) -> Iterator[str]:
         seen: set[str] = set()
         step: str | None = word
-        while step is not None and step not in seen:
+        while step is not None and step not in seen and len(seen) <= MAX_CHAIN:
             seen.add(step)
             yield step
             step = None if step in LAYERS else self._like(step)

@@ -309,11 +309,12 @@ def named_tables(select: Any) -> Iterator[Any]:
     """Yield the nodes of a tree that name a table by identifiers; CTEs and table functions are none."""
     from sqlglot import exp
 
+    names: dict[int, list[str]] = {}
     for table in select.find_all(exp.Table):
         identifiers = identifiers_of(table)
         if not identifiers or not isinstance(table.this, exp.Identifier | exp.Dot) or table.find_ancestor(exp.Hint):
             continue
-        if len(identifiers) > 1 or identifiers[0].name.lower() not in _visible_ctes(table):
+        if len(identifiers) > 1 or not _is_cte(identifiers[0].name.lower(), table, names):
             yield table
 
 
@@ -341,20 +342,24 @@ def _has_computed_table(select: Any) -> bool:
     return any(function.name.lower() in ("identifier", "table", "stream") for function in functions)
 
 
-def _visible_ctes(node: Any) -> set[str]:
-    """Return the names that CTEs give at this node; inside a CTE only the earlier ones count."""
+def _is_cte(name: str, node: Any, names: dict[int, list[str]]) -> bool:
+    """Whether a name is a CTE's at this node; inside a CTE only the earlier ones count.
+
+    :param names: the names of each WITH by its id, once they were read.
+    """
     from sqlglot import exp
 
-    names: set[str] = set()
     child, parent = node, node.parent
     while parent is not None:
-        if isinstance(parent, exp.With):
-            before = parent.expressions[: child.index] if child.index is not None else []
-            inside = [*before, child] if parent.recursive else before
-            names.update(cte.alias.lower() for cte in inside)
-        else:
-            with_ = parent.args.get("with_")
-            if with_ is not None and with_ is not child:
-                names.update(cte.alias.lower() for cte in with_.expressions)
+        with_ = parent if isinstance(parent, exp.With) else parent.args.get("with_")
+        if with_ is not None and with_ is not child:
+            known = names.get(id(with_))
+            if known is None:
+                known = names[id(with_)] = [cte.alias.lower() for cte in with_.expressions]
+            last = len(known)
+            if with_ is parent:
+                last = (child.index or 0) + bool(with_.recursive)
+            if name in known[:last]:
+                return True
         child, parent = parent, parent.parent
-    return names
+    return False

@@ -37,7 +37,7 @@ from airflow_lake_provider.spec.reading import (
 from airflow_lake_provider.spec.reads import Reads
 from airflow_lake_provider.spec.rules import name_warnings, table_problems
 from airflow_lake_provider.spec.schedule import WITHOUT_CRON, AssetCondition
-from airflow_lake_provider.spec.source import Source, read_source
+from airflow_lake_provider.spec.source import MAX_BYTES, Source, read_source
 from airflow_lake_provider.spec.table import Conf, DefaultKeys, LayerKeys, TableSpec, WriteSpec, listed
 from airflow_lake_provider.spec.template import date_names, names_interval, unclosed
 from airflow_lake_provider.spec.template_names import in_need_of_a_parser, template_faults
@@ -50,6 +50,9 @@ _UNSET = frozenset({"variables", "extends", "environment", "tables"})
 
 MAX_TEMPLATES = 5_000
 """How many templates of one spec are parsed; a bound on what that can cost."""
+
+MAX_VALUES = 200_000
+"""How many values all tables may have, with what they inherit."""
 
 
 def load_spec(
@@ -104,6 +107,8 @@ class _Reading:
         self.tables: dict[str, _Table] = {}
         self.templates = 0
         self.has_schedule = False
+        self.sql_length = 0
+        self.values = 0
         self.wrong_tables: list[str] = []
 
     def add(self, *problems: Problem) -> None:
@@ -353,6 +358,11 @@ class _Reading:
             return False
         layer = layers.of(layer_of(name))
         merged = merged_keys(settings.node.get("defaults"), defaults, *layer.keys, node)
+        self.values += sum(1 for _ in merged.walk())
+        if self.values > MAX_VALUES:
+            message = f"the tables up to here have more than {MAX_VALUES:,} values, inherited ones counted each time"
+            self.add(Problem(path, "too-big", message, "Split the spec.", at_key=True))
+            raise as_error(self.diagnostics, self.source.name)
         self.resolved[name] = (self.resolved[name][0], merged)
         spec, broken, problems = validate(
             TableSpec, merged.plain(), places=TABLE_PLACES, what=f"table `{name}`", node=merged
@@ -396,6 +406,11 @@ class _Reading:
         except OSError as exc:
             self.add(Problem(path, "missing-file", f"{show(name)} cannot be read: {exc.strerror}", "expected a file"))
             return None
+        self.sql_length += len(source.text)
+        if self.sql_length > MAX_BYTES:
+            message = f"the files of this spec's queries hold more than {MAX_BYTES:,} characters together"
+            self.add(Problem(path, "too-big", message, "Split the spec."))
+            return None
         whole = replace(scalar(source.text, source, end=len(source.text)), style=WHOLE_FILE)
         text, problems = put_in(whole, self.scope)
         self.note(*problems)
@@ -406,6 +421,10 @@ class _Reading:
     def read_function(self, reference: str, name: str, node: Node) -> PythonFunction | None:
         try:
             return read_python(reference, folder=self.folder_of(node), root=self.project.root)
+        except OSError as exc:
+            message = f"{show(reference)} cannot be read: {exc.strerror}"
+            self.add(Problem(("tables", name, "python"), "python", message, "expected `file.py:function`"))
+            return None
         except PythonError as exc:
             if exc.source is None:
                 self.add(Problem(("tables", name, "python"), "python", exc.message, exc.hint, (exc.start, exc.end)))

@@ -19,6 +19,11 @@ _FILE_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "bin
 
 
 _ALIKE = 0.7
+_COMPARISONS = 20_000
+"""How many names one spec's unknown ones are compared with, to guess what was meant."""
+
+MAX_CIRCLES = 20
+"""How many circles are told of one spec; each may be found only when the one before is gone."""
 
 
 class KnownTables:
@@ -32,6 +37,7 @@ class KnownTables:
         self._owners = {name.lower(): owner for name, owner in made.items()}
         self._own = {name.lower(): name for name in (*declared, *made)}
         self._project = project
+        self._comparisons = 0
 
     def owner(self, name: str) -> str | None:
         """Return the table of this spec whose task makes ``name``."""
@@ -72,6 +78,9 @@ class KnownTables:
         """Return the table whose own name is most like it; of several, the one in the most likely layer."""
         known = {**self._elsewhere, **self._own}
         known.pop(reader.lower(), None)
+        self._comparisons += len(known)
+        if self._comparisons > _COMPARISONS:
+            return None
 
         def likeness(candidate: str) -> tuple[float, float, str]:
             layer, _, word = candidate.partition(".")
@@ -114,7 +123,7 @@ def circles(edges: Mapping[str, Iterable[str]], order: Sequence[str]) -> Iterato
     """
     graph = {name: set(read) for name, read in edges.items()}
     place = {name: number for number, name in enumerate(order)}
-    while True:
+    for _ in range(MAX_CIRCLES):
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as exc:

@@ -15,6 +15,9 @@ from airflow_lake_provider.spec.diagnostic import ERROR, WARNING
 
 Path = tuple[str | int, ...]
 
+_LISTED = 40
+"""How many words a hint lists."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -80,8 +83,12 @@ def expected_one_of(word: str, known: Iterable[str]) -> str:
     """Return the hint for a word out of a closed set."""
     names = list(known)
     listed = (
-        "expected one of " + ", ".join(f"`{name}`" for name in names) if len(names) > 1 else f"expected `{names[0]}`"
+        "expected one of " + ", ".join(f"`{name}`" for name in names[:_LISTED])
+        if len(names) > 1
+        else f"expected `{names[0]}`"
     )
+    if len(names) > _LISTED:
+        listed += f" and {len(names) - _LISTED:,} more"
     guess = did_you_mean(word, names)
     return f"{listed}; {guess}" if guess else listed
 

@@ -16,7 +16,7 @@ from airflow_lake_provider.spec.lake import LAKE_YAML, LOCAL, EngineConfig, Envi
 from airflow_lake_provider.spec.lake_yaml import Settings, empty_lake_yaml, read_lake_yaml, settings_of
 from airflow_lake_provider.spec.node import MAPPING, Node
 from airflow_lake_provider.spec.problem import expected_one_of
-from airflow_lake_provider.spec.source import read_source
+from airflow_lake_provider.spec.source import MAX_BYTES, read_source
 
 __all__ = ["EngineConfig", "Environment", "Project", "find_specs", "is_spec", "load_project"]
 
@@ -119,7 +119,10 @@ def project_root(path: Path) -> Path:
 def is_spec(path: Path) -> bool:
     """Whether a YAML file is a spec: its root has the key ``pipeline``, or it is broken and a line begins with it."""
     try:
-        data = path.read_bytes()
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError:
         return False
     if b"pipeline" not in data or path.name == LAKE_YAML:

@@ -122,7 +122,12 @@ def validate(
         try:
             return model.model_validate(rest), broken, problems
         except ValidationError as exc:
-            found = _less_misspelt([_explain(problem, places, what) for problem in problems_of(exc, what=what)])
+            found = _less_misspelt(
+                [
+                    _explain(problem, places, what) if number <= MAX_MISTAKES else problem  # they are never shown
+                    for number, problem in enumerate(problems_of(exc, what=what))
+                ]
+            )
         problems.extend(problem for problem in found if node is None or not _is_spoilt(node, problem))
         if any(not problem.path for problem in found):
             break

@@ -26,7 +26,10 @@ At = Callable[[int, int], Diagnostic]
 """Gives the place of some characters of a text."""
 
 MAX_SHOWN = 12
-"""How many columns a message lists."""
+"""How many columns a message lists, and tables of a circle; how many unknown columns of a query are guessed at."""
+
+MAX_GUESSED = 1_000
+"""How many columns are looked at for what was meant."""
 
 
 class Reads:
@@ -100,7 +103,10 @@ class Reads:
         """Say which tables read each other in a circle."""
         for loop in circles(self._edges, order):
             at = self._edges[loop[0]][loop[1]]()
-            hint = " -> ".join(f"`{name}`" for name in loop) + " (each reads the next)"
+            steps = [f"`{name}`" for name in loop]
+            if len(steps) > MAX_SHOWN:
+                steps[MAX_SHOWN - 1 : -1] = [f"{len(steps) - MAX_SHOWN} more"]
+            hint = " -> ".join(steps) + " (each reads the next)"
             self._wrong(at, "cycle", "these tables read each other in a circle", hint)
 
     def _at(self, path: Path, *, at_key: bool = False) -> At:
@@ -142,14 +148,13 @@ class Reads:
         return self._contracts.get(self._known.resolve(name) or "")
 
     def _columns(self, sql: str, at: At) -> None:
-        for column in unknown_columns(sql, self._contract):
+        for number, column in enumerate(unknown_columns(sql, self._contract)):
             message = f"no table of the query has a column `{column.name}`"
             if column.table:
                 message = f"`{column.table}` has no column `{column.name}`"
             shown = ", ".join(f"`{name}`" for name in column.known[:MAX_SHOWN])
-            hint = did_you_mean(column.name, column.known) or f"there are {shown}" + (
-                " and more" if len(column.known) > MAX_SHOWN else ""
-            )
+            guess = did_you_mean(column.name, column.known[:MAX_GUESSED]) if number < MAX_SHOWN else ""
+            hint = guess or f"there are {shown}" + (" and more" if len(column.known) > MAX_SHOWN else "")
             self._wrong(at(column.start, column.end), "unknown-column", message, hint)
 
     def _use(self, table: str, name: TableName, at: At, *, in_check: bool = False) -> None:

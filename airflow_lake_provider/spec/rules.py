@@ -197,8 +197,9 @@ def _write_problems(
             message = f"the layer `{layer}` has no way to write of its own, and the table has no `write`"
             yield Problem((), "missing-key", message, f"{hint}; {guess}" if guess else hint, at_key=True)
         return
-    near = nearest(layer_of(table), layers)
-    if near is not None and layer_of(table).lower() not in {name.lower() for name in layers}:
+    is_known = layer_of(table) in layers or layer_of(table).lower() in {name.lower() for name in layers}
+    near = None if is_known else nearest(layer_of(table), layers)
+    if near is not None:
         message = f"there is no layer `{layer_of(table)}`"
         yield warning((), "layer", message, f"did you mean `{near}`?", at_key=True)
     where: Path = ("write",) if spec.write is not None else ()

@@ -16,6 +16,7 @@ _ESCAPES = {
 }  # fmt: skip
 _HEX = {"x": 2, "u": 4, "U": 8}
 _BREAK = re.compile(r"[ \t]*(?:\r\n|\r|\n)(?:[ \t]*(?:\r\n|\r|\n))*[ \t]*")
+_BLANKS = re.compile(r"[ \t]+")
 _ANY_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -41,9 +42,16 @@ def offsets(text: str, start: int, end: int, style: str | None, value: str) -> l
 def _flow(text: str, at: int, end: int, quote: str) -> Iterator[tuple[str, int, int]]:
     while at < end:
         chars, following = text[at], at + 1
-        if text[at] in " \t\r\n" and (fold := _BREAK.match(text, at, end)) is not None:
-            breaks = len(_ANY_BREAK.findall(fold[0]))
-            chars, following = " " if breaks == 1 else "\n" * (breaks - 1), fold.end()
+        if text[at] in " \t\r\n":
+            if (fold := _BREAK.match(text, at, end)) is not None:
+                breaks = len(_ANY_BREAK.findall(fold[0]))
+                chars, following = " " if breaks == 1 else "\n" * (breaks - 1), fold.end()
+            else:  # nor does a line end later in the same run of blanks
+                run = _BLANKS.match(text, at, end)
+                following = run.end() if run is not None else following
+                yield from ((text[place], place, place + 1) for place in range(at, following))
+                at = following
+                continue
         elif quote == "'" and text.startswith("''", at):
             following = at + 2
         elif quote == '"' and text[at] == "\\":

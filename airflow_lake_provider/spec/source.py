@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import errno
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,9 @@ from airflow_lake_provider.spec.diagnostic import ERROR, Diagnostic, render_diag
 
 MAX_BYTES = 1_000_000
 """More than any spec needs; a bound on what a parse can cost."""
+
+_MOST = 2_000
+"""Characters of a message, or of its hint; what is quoted in it may be as long as a file."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -64,6 +68,7 @@ class Source:
         self, start: int, end: int, *, code: str, message: str, hint: str = "", severity: str = ERROR
     ) -> Diagnostic:
         """Make a diagnostic of the characters from ``start`` to before ``end``."""
+        message, hint = (said if len(said) <= _MOST else f"{said[:_MOST]}..." for said in (message, hint))
         start = min(max(start, 0), len(self.text))
         end = min(max(end, start), len(self.text))
         line, column = self.position(start)
@@ -88,6 +93,8 @@ def read_source(path: Path) -> Source:
     :raises SpecError: it is not UTF-8 (with the place of the first wrong byte), or too big.
     :raises OSError: it is missing or unreadable.
     """
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+        raise OSError(errno.EINVAL, "is no file", str(path))
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

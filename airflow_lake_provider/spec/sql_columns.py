@@ -82,6 +82,9 @@ class _Reading:
             return
         given = {*_ALWAYS, *self.variables, *(each.alias.lower() for each in select.expressions if each.alias)}
         given.update(column.lower() for columns in sources.values() for column in columns)
+        known = tuple(dict.fromkeys(name for columns in sources.values() for name in columns))
+        is_told = not any(map(_names_more, select.expressions))
+        lowered = {name: {*_ALWAYS, *(column.lower() for column in columns)} for name, columns in sources.items()}
         for column in _own_columns(select):
             parts = [part for part in column.parts if isinstance(part, exp.Identifier)]
             if not parts or any(PLACEHOLDER.search(part.name) for part in parts):
@@ -89,13 +92,10 @@ class _Reading:
             first = parts[0].name.lower()
             if first in given:  # what follows a column's name is a field of it
                 continue
-            if len(parts) == 1 and not any(map(_names_more, select.expressions)):
-                known = tuple(dict.fromkeys(name for columns in sources.values() for name in columns))
+            if len(parts) == 1 and is_told:
                 yield _unknown(parts[0], known, self.named(scope, next(iter(sources)) if len(sources) == 1 else ""))
-            elif len(parts) == 2 and first in sources:
-                there = sources[first]
-                if parts[1].name.lower() not in {*_ALWAYS, *(name.lower() for name in there)}:
-                    yield _unknown(parts[1], there, self.named(scope, first))
+            elif len(parts) == 2 and first in sources and parts[1].name.lower() not in lowered[first]:
+                yield _unknown(parts[1], sources[first], self.named(scope, first))
 
     def named(self, scope: Any, source: str) -> str:
         """Return a source as the query names it: a table without an alias by its full name."""

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MAX_TEMPLATE = 10_000
+"""Characters of one template; a longer one is refused, and never looked at."""
+
 _OPENER = re.compile(r"\{[{%#]")
 _CLOSERS = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
@@ -41,7 +44,7 @@ class Template:
 
     def names(self) -> Iterator[tuple[str, int]]:
         """Yield the variables it uses with their place in the string; filters and attributes are none."""
-        if self.text.startswith("{#"):
+        if self.text.startswith("{#") or len(self.text) > MAX_TEMPLATE:
             return
         blanked = _STRING.sub(lambda m: " " * len(m[0]), self.text)
         blanked = re.sub(r"\|\s*\w+", lambda m: " " * len(m[0]), blanked)

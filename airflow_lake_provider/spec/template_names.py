@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from airflow_lake_provider.spec.problem import did_you_mean
-from airflow_lake_provider.spec.template import Template, templates
+from airflow_lake_provider.spec.template import MAX_TEMPLATE, Template, templates
 
 LANGUAGE_NAMES = (
     "data_interval_start", "data_interval_end", "logical_date", "ds", "ds_nodash", "ts", "run_id", "params", "dag",
@@ -56,6 +56,11 @@ def template_faults(text: str, *, variables: Collection[str] = (), params: Colle
     :param params: the names below ``params``.
     """
     if in_need_of_a_parser(text):
+        for template in templates(text):
+            if len(template.text) > MAX_TEMPLATE:
+                message = f"the template has more than {MAX_TEMPLATE:,} characters"
+                yield Fault(message, "Write it shorter.", template.start, template.start + 2)
+                return
         found = [template for template in templates(text) if not template.text.startswith("{#")]
         yield from _Parsed(text, found, variables, params).faults()
 
@@ -70,7 +75,7 @@ def in_need_of_a_parser(text: str) -> int:
 
 
 def _is_plain(template: Template) -> bool:
-    match = _PLAIN.fullmatch(template.text)
+    match = _PLAIN.fullmatch(template.text) if len(template.text) <= MAX_TEMPLATE else None
     return match is not None and match[1] in _KNOWN and (match[2] is None or match[2] in FILTERS)
 
 

@@ -16,6 +16,7 @@ MAX_NAME = 128
 MAX_TASK_ID = 250
 _MAX_TAG = 100
 _MAX_DAYS = 36_500
+_YEARS = (1900, 9000)
 ERROR_DAG = "lake_spec_errors"
 FULL_REFRESH = "lake_full_refresh"
 """The param of every DAG that rebuilds its tables."""
@@ -171,14 +172,15 @@ def read_timezone(value: Any) -> str:
 
 def read_moment(value: Any) -> datetime:
     """Read an ISO date or time; without an offset it is left naive."""
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
     try:
-        return datetime.fromisoformat(value)
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError) as exc:
         raise bad("date", f"{show(value)} is not a date", "expected `2026-01-31` or `2026-01-31T06:00:00`") from exc
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:  # beyond, another time zone's date may not exist
+        raise bad("date", f"{show(value)} is out of range", f"expected a year from {_YEARS[0]} to {_YEARS[1]}")
+    return moment
 
 
 def in_zone(moment: datetime, timezone: str) -> datetime:
@@ -195,7 +197,7 @@ def read_transform(value: Any) -> str:
     """
     if isinstance(value, str) and IDENTIFIER.fullmatch(value):
         return value
-    match = _TRANSFORM.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = _TRANSFORM.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= 3 * MAX_NAME else None
     if match is None:
         hint = "expected `col`, `day(col)` or `bucket(16, col)`"
         if isinstance(value, str) and value.count("(") != value.count(")"):

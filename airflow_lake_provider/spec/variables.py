@@ -23,6 +23,9 @@ from airflow_lake_provider.spec.values import IDENTIFIER
 MAX_TEXT = 2_000_000
 """How much text variables may make of one file, all uses together."""
 
+MAX_VALUES = 100_000
+"""How many values of lists and mappings they may make of it."""
+
 _WORD = re.compile(r"\$\$\{|\$\{(?P<inside>[^{}]*)(?P<closed>\})?")
 _INSIDE = re.compile(r"\s*(?P<name>(?:env\.)?[A-Za-z_][A-Za-z0-9_]*)\s*(?P<default>:-.*)?", re.DOTALL)
 _UNKNOWN = "{{ _ }}"
@@ -45,12 +48,14 @@ class Scope:
     :param env: the environment variables that may be read.
     :param is_open: what has no value here may have one elsewhere: its use is spoilt, and nothing is said.
     :param is_guess: nor is it known what is declared.
+    :param spent: how much variables have made of the file so far.
     """
 
     variables: Mapping[str, Node] = field(default_factory=dict)
     env: frozenset[str] = frozenset()
     is_open: bool = False
     is_guess: bool = False
+    spent: dict[str, int] = field(default_factory=lambda: {"characters": 0, "values": 0}, compare=False, repr=False)
 
 
 def declared(
@@ -126,7 +131,6 @@ class _Substitution:
         self.scope = scope
         self.what = what
         self.wrong: list[Diagnostic] = []
-        self.length = 0
 
     def node(self, node: Node) -> Node:
         if node.kind == LIST:
@@ -183,10 +187,7 @@ class _Substitution:
                 found = None
             is_spoilt = is_spoilt or found is None
             put = _as_text(found.value) if found is not None else _UNKNOWN
-            self.length += len(put)
-            if self.length > MAX_TEXT:
-                message = f"variables make more than {MAX_TEXT:,} characters of this file"
-                self.fault(node, *word.span(), message, "Use shorter values.", code="too-big")
+            if self.is_too_much(node, word, characters=len(put)):
                 return replace(node, is_spoilt=True)
             pieces.append(Piece(length, length + len(put), word.start(), word.end()))
             given.extend(found.given if found is not None else ())
@@ -204,10 +205,25 @@ class _Substitution:
         if found is None:
             return replace(node, is_spoilt=True)
         if found.kind != SCALAR:
-            return found
+            is_known = self.scope.spent["values"] > MAX_VALUES
+            is_too_much = is_known or self.is_too_much(node, word, values=sum(1 for _ in found.walk()))
+            return replace(node, is_spoilt=True) if is_too_much else found
         size = len(found.value) if isinstance(found.value, str) else 1
-        self.length += size
+        if self.is_too_much(node, word, characters=size):
+            return replace(node, is_spoilt=True)
         return replace(node, value=found.value, given=found.given, pieces=(Piece(0, size, 0, len(word[0])),))
+
+    def is_too_much(self, node: Node, word: re.Match[str], *, characters: int = 0, values: int = 0) -> bool:
+        """Count what variables have made of the file, and say when it becomes too much: once."""
+        spent = self.scope.spent
+        was = spent["characters"] > MAX_TEXT or spent["values"] > MAX_VALUES
+        spent["characters"] += characters
+        spent["values"] += values
+        is_now = spent["characters"] > MAX_TEXT or spent["values"] > MAX_VALUES
+        if is_now and not was:
+            message = f"variables make more than {MAX_TEXT:,} characters or {MAX_VALUES:,} values of this file"
+            self.fault(node, *word.span(), message, "Use shorter values.", code="too-big")
+        return is_now
 
     def value(self, node: Node, word: re.Match[str], *, plain: bool) -> Node | None:
         """Look a ``${...}`` up; ``None`` where it has no value, which is said."""

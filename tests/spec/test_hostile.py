@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hostile_projects import PROJECTS
 
 from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.spec import Diagnostic, is_spec, load_spec
 
 SECONDS_OF_CPU = 3.0
+"""Two seconds on a machine of one's own; a busy one takes up to half more."""
+
+MAX_OUTPUT = 1_000_000
+NAMES = [*PROJECTS, "pipe", "pipe of sql"]
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +156,40 @@ def test_a_sql_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("spec.yaml", "missing-file", 4, 22),
         ("q.sql", "not-utf-8", 2, 4),
     ]
+
+
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Read each project in a process of its own, within 500 MB; see ``hostile_run``."""
+    folder = tmp_path_factory.mktemp("hostile")
+    projects = {name: folder / str(number % 2) / name.replace(" ", "_") for number, name in enumerate(NAMES)}
+    for name, project in projects.items():
+        project.mkdir(parents=True)
+        for file, content in PROJECTS.get(name, {}).items():
+            (project / file).parent.mkdir(exist_ok=True)
+            (project / file).write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    os.mkfifo(projects["pipe"] / "spec.yaml")
+    os.mkfifo(projects["pipe of sql"] / "q.sql")
+    (projects["pipe of sql"] / "spec.yaml").write_text("pipeline: p\ntables:\n  gold.a: {sql_file: q.sql}\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LAKE_")}
+    kept["PYTHONPATH"] = os.pathsep.join((str(Path(__file__).parents[2]), kept.get("PYTHONPATH", "")))
+    runner = str(Path(__file__).parent / "hostile_run.py")
+    runs = [
+        subprocess.Popen([sys.executable, runner, str(half)], stdout=subprocess.PIPE, text=True, env=kept)
+        for half in (folder / "0", folder / "1")
+    ]
+    lines = [line for run in runs for line in run.communicate(timeout=600)[0].splitlines()]
+    found = {reading["name"].replace("_", " "): reading for reading in map(json.loads, lines)}
+    for name, reading in found.items():
+        reading["trace"] = (projects[name] / "trace").exists()
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_project_is_a_plan_or_located_mistakes(name: str, readings: dict[str, dict[str, Any]]) -> None:
+    reading = readings[name]
+    assert "raised" not in reading
+    assert reading["codes"] or reading["tables"]
+    assert reading["seconds"] < SECONDS_OF_CPU
+    assert reading.get("length", 0) < MAX_OUTPUT
+    assert (reading["forbidden"], reading["imported"], reading["trace"]) == ([], [], False)

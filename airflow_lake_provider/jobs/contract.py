@@ -6,13 +6,13 @@ what is wrong with a row is a reason in that row.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from airflow_lake_provider.jobs.batch import DELETES, FILE, RAW, REASONS
 from airflow_lake_provider.jobs.cast import Formats, cast, parse_type, shown
 from airflow_lake_provider.jobs.errors import ContractError
+from airflow_lake_provider.jobs.predicates import predicates
 from airflow_lake_provider.jobs.tables import literal, quoted_column, type_sql
 from airflow_lake_provider.protocol import METADATA_COLUMNS, Column
 
@@ -226,7 +226,7 @@ def _told_deletes(
     seen = stage.select("*", *(F.col(internal).alias(name) for name, internal in further.items()))
     there = [*(column.name for column in columns), *further, *metadata.values()]
     try:
-        holds = _predicates(seen, {"delete_when": delete_when}, there, table)["delete_when"]
+        holds = predicates(seen, {"delete_when": delete_when}, there, table)["delete_when"]
     except ContractError as exc:
         unread = [name for name in left_out if f"no column `{name}`" in str(exc)]
         hint = f". The files have {unread[0]}, but only columns of the contract are read: declare it" if unread else ""
@@ -246,7 +246,7 @@ def _reasons(
     from pyspark.sql import functions as F
 
     ruled = {f"the rule of {column.name}": column.rule for column in columns if column.rule}
-    rules = _predicates(stage, ruled, [column.name for column in columns], table)
+    rules = predicates(stage, ruled, [column.name for column in columns], table)
     reasons: List[Tuple[Any, Any]] = []
     some_delete = DELETES in stage.columns
     always = {*keys, sequence_by.lower()} if sequence_by else keys
@@ -270,35 +270,6 @@ def _reasons(
             text = f"rule of {column.name} failed: {' '.join(column.rule.split())}"
             add(column, ~rules[f"the rule of {column.name}"], F.lit(text))
     return reasons
-
-
-def _predicates(stage: Any, texts: Mapping[str, str], there: Sequence[str], table: str) -> Dict[str, Any]:
-    """Return predicates by what they are, each seen to be one over a single row. ``there``: what users may name."""
-    from pyspark.errors import AnalysisException, ParseException
-    from pyspark.sql import functions as F
-
-    try:
-        predicates = {what: F.expr(text) for what, text in texts.items()}
-        # Beside another column an aggregate is refused, which would judge the batch and not the row.
-        judged = stage.select(f"{_INTERNAL}text", *(each.alias(f"r{n}") for n, each in enumerate(predicates.values())))
-        kinds = [field.dataType.simpleString() for field in judged.schema.fields[1:]]
-    except (AnalysisException, ParseException) as exc:
-        if len(texts) > 1:
-            for what, text in texts.items():
-                _predicates(stage, {what: text}, there, table)
-        what, text = next((what, " ".join(text.split())) for what, text in texts.items())
-        raise ContractError(f"{table}: {what} cannot be understood: {text}: {_why_not(exc, there)}") from exc
-    for (what, text), kind in zip(texts.items(), kinds):
-        if kind != "boolean":
-            raise ContractError(f"{table}: {what} gives a {kind}, not a boolean: {' '.join(text.split())}")
-    return predicates
-
-
-def _why_not(error: Any, there: Sequence[str]) -> str:
-    """Return Spark's reason in a sentence; of a column that is not there, what there is (Spark would name our own)."""
-    if str(error.getErrorClass()).startswith("UNRESOLVED_COLUMN"):
-        return f"there is no column {error.getMessageParameters()['objectName']}; there are: {', '.join(there)}"
-    return re.sub(r"\s+", " ", str(error).split(";")[0].split("== SQL")[0]).strip()
 
 
 def _final(stage: Any, reasons: Sequence[Tuple[Any, Any]], kept: Sequence[str], source: Sequence[_Source]) -> Any:

@@ -7,12 +7,14 @@ import re
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from airflow_lake_provider.jobs.errors import StepError
 from airflow_lake_provider.jobs.iceberg import string_array
+from airflow_lake_provider.jobs.progress import say
 from airflow_lake_provider.protocol import Catalog, JobRequest
 from airflow_lake_provider.protocol.secrets import missing_secrets
+from airflow_lake_provider.protocol.stack import condense
 
 ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
@@ -117,14 +119,21 @@ def settings_kept(spark: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        after = _settings(spark)
-        for key in after.keys() - before.keys():
-            spark.conf.unset(key)
-        for key, value in before.items():
-            if after.get(key) != value:
-                spark.conf.set(key, value)
-        if _place(spark) != place:
-            _go_to(spark, *place)
+        try:
+            _put_back(spark, before, place)
+        except Exception as exc:  # it may be the session's end that ended the table: that error is the one to tell
+            say(f"the session's settings could not be put back: {condense(str(exc))}")
+
+
+def _put_back(spark: Any, before: Mapping[str, str], place: Tuple[str, List[str]]) -> None:
+    after = _settings(spark)
+    for key in after.keys() - before.keys():
+        spark.conf.unset(key)
+    for key, value in before.items():
+        if after.get(key) != value:
+            spark.conf.set(key, value)
+    if _place(spark) != place:
+        _go_to(spark, *place)
 
 
 def _settings(spark: Any) -> Dict[str, str]:

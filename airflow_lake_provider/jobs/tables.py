@@ -92,10 +92,12 @@ def create_table_sql(request: TableRequest, schema: Any, identifier: str) -> str
 def literal(text: str) -> str:
     r"""Return a Spark SQL string literal.
 
-    >>> print(literal("it's a \\"))
-    'it\'s a \\'
+    >>> print(literal("it's a \\"), literal("${x}"))
+    'it\'s a \\' '\u0024{x}'
     """
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    # Spark puts values of settings into the text of a statement before it reads it, literals included.
+    return "'" + escaped.replace("${", "\\u0024{") + "'"
 
 
 def partition_sql(word: str) -> str:

@@ -139,6 +139,17 @@ def test_file_that_comes_again_replaces_its_rows_or_adds_to_them(
     assert lake.table(request).status == "no_op"
 
 
+def test_name_that_spark_would_read_as_a_setting_is_a_name(lake: Lake, tmp_path: Path) -> None:
+    """Spark replaces `${...}` in a statement's text: then the old rows of such a file would stay, and double."""
+    land(tmp_path / "in", **{"a ${spark.app.name} '\\\\u0041": "1"})
+    request = ingest("bronze.t", f"{tmp_path}/in/*.csv", columns=COLUMNS, description="in ${spark.app.name}")
+    lake.table(request)
+    land(tmp_path / "in", **{"a ${spark.app.name} '\\\\u0041": "2 3"})
+    assert lake.table(request).status == "published"
+    assert ids(lake) == [2, 3]
+    assert lake.iceberg("bronze.t").properties["comment"] == "in ${spark.app.name}"
+
+
 def test_file_that_comes_again_fails_where_it_is_to_fail(lake: Lake, tmp_path: Path) -> None:
     land(tmp_path / "in", a="1", b="2")
     request = ingest("bronze.t", f"{tmp_path}/in/*.csv", columns=COLUMNS, on_replaced="fail")

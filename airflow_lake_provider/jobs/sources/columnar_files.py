@@ -208,9 +208,11 @@ def _read(spark: Any, kind: _Format, options: Options, schema: _Schema, files: S
 
 
 def _no_reader(spark: Any, kind: _Format) -> str:
-    jar = f"org.apache.spark:spark-{kind.name}_2.12"
+    is_3 = spark.version.startswith("3.")
+    jar = f"org.apache.spark:spark-{kind.name}_{'2.12' if is_3 else '2.13'}"
+    last = " (3.5.7 is the last one, and serves later 3.5)" if is_3 else ""
     return (
-        f"This Spark ({spark.version}) has no reader for {kind.name}: it needs the jar {jar} of its own version (3.5.7 "
-        "is the last one, and serves later 3.5). `lake spark install` brings it to the local environment; elsewhere "
-        f"name it in spark_conf: {{spark.jars.packages: '{jar}:3.5.7'}}."
+        f"This Spark ({spark.version}) has no reader for {kind.name}: it needs the jar {jar} of its own version{last}. "
+        "`lake spark install` brings it to the local environment; elsewhere name it in spark_conf: "
+        f"{{spark.jars.packages: '{jar}:{'3.5.7' if is_3 else spark.version}'}}."
     )

@@ -206,7 +206,7 @@ def test_files_without_rows_have_no_rows_and_no_errors(read: Callable[..., Any])
 def test_nothing_but_empty_files_is_an_empty_batch(read: Callable[..., Any]) -> None:
     result = read({"1.csv": ""}, "csv", columns={"id": "int not null"}, options=HEADER)
     assert (result.good, result.df.columns) == ([], ["id", "_lake_file", "_lake_reasons", "_lake_raw"])
-    assert read({"1.csv": ""}, "csv", options=HEADER).df.columns == ["_lake_reasons", "_lake_raw"]
+    assert read({"1.csv": ""}, "csv", options=HEADER).df.columns == ["_lake_file", "_lake_reasons", "_lake_raw"]
 
 
 def test_compressed_files_are_read(read: Callable[..., Any]) -> None:

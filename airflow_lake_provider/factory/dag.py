@@ -64,7 +64,7 @@ def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
         "dag": dag,
         "table": table.table,
         "environment": plan.environment.name,
-        "project_dir": str(table.folder),
+        "project_dir": str(plan.source.parent),
         "inlets": [table_asset(plan.environment, name) for name in table.inputs if name not in own],
         "doc_md": _raw_text(settings.get("description")),
     }

@@ -205,5 +205,8 @@ def test_a_function_is_looked_for_from_the_file_that_names_it(
     (folder / "lake.yaml").write_text("")
     (folder / "shared" / "days.py").write_text("def build(crm__customers):\n    return crm__customers\n")
     write_spec("", "tables: {gold.days: {python: 'days.py:build'}}\n", at="shared/base.yaml")
+    (folder / "shared" / "lake.yaml").write_text("")
     dag = build("pipeline: p\nextends: shared/base.yaml\nexternal: [crm.customers]\n")
-    assert dag.get_task("gold__days").project_dir == str(folder / "shared")
+    task = dag.get_task("gold__days")
+    assert task.folder == folder / "shared"
+    assert task.project_dir == str(folder), "the project is the spec's; another may begin beside the file"

@@ -242,7 +242,8 @@ class SparkSubmitEngine:
                 **master.defaults,
             }
             if "://" not in job.request_uri or job.request_uri.startswith("file://"):
-                self._log.info("%s is a path: the cluster's driver must see it too", job.request_uri)
+                place = "%s is a path (`job_root` of lake.yaml): the cluster's driver must see it too"
+                self._log.info(place, job.request_uri)
             files = self._reachable(job, target)
             command = self._command(job, target, program, defaults, master.submission(job.request_id), files)
             return Launch(command, program.environment)

@@ -2,8 +2,9 @@
 
     python benchmarks/parse_specs.py [--specs 100] [--rounds 5] [--tables 3]
 
-Each round writes ``--specs`` pipelines to a folder of its own (an ingest with a contract, a merge by a key, aggregates),
-so that nothing is in any cache: Airflow parses a file in a new process, and every query is new to it. What is printed is processor time, so that other programs of the machine count for little:
+Each round writes ``--specs`` pipelines to a folder of its own (an ingest with a contract, a merge by a key,
+aggregates), so that nothing is in any cache: Airflow parses a file in a new process, and every query is new to it.
+What is printed is processor time, so that other programs of the machine count for little:
 
 - ``import``: of the package's loader without Airflow, in a new process; the median of the rounds;
 - ``plan``: of one spec, by ``plan_project`` over the folder; the median of the rounds, and the slowest;

@@ -11,10 +11,10 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,9 @@ from airflow_lake_provider.cli.tables import table_entries
 from airflow_lake_provider.plan import plan_pipeline
 from airflow_lake_provider.protocol import Catalog
 from airflow_lake_provider.runs import run_pipeline
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
 
 pytestmark = pytest.mark.spark
 
@@ -37,8 +40,11 @@ tables:
   silver.orders:
     sql: SELECT id, cast(amount AS int) AS amount FROM bronze.orders
     unique_key: id
-    checks: [row_count same as bronze.orders]
 """
+PUBLISHED = [("bronze.orders", "published", 2), ("silver.orders", "published", 2)]
+# Two rows need no four tasks, and a JVM of seconds no second compiler.
+QUICK = {"spark.sql.shuffle.partitions": "1", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+CHECKS = "    checks: [row_count same as bronze.orders]\n"
 # The Iceberg project's own server for tests of REST clients, and what it needs to run.
 REST_SERVER = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -160,24 +166,26 @@ def spec(tmp_path: Path, spark_python: str, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "shop.yaml"
 
 
-def run(spec: Path, catalog: Catalog, **spark_conf: str) -> list[tuple[str, str, int]]:
+def run(spec: Path, catalog: Catalog, *, tables: Sequence[str] = (), **spark_conf: str) -> list[tuple[str, str, int]]:
     plan = plan_pipeline(spec)
-    environment = replace(plan.environment, catalog=catalog, spark_conf=spark_conf)
-    document = run_pipeline(replace(plan, environment=environment), log=logging.getLogger(__name__))
+    environment = replace(plan.environment, catalog=catalog, spark_conf={**QUICK, **spark_conf})
+    log = logging.getLogger(__name__)
+    document = run_pipeline(replace(plan, environment=environment), log=log, tables=tables)
     assert document["status"] == "success", document
     return [(entry["table"], entry["status"], entry["rows_read"]) for entry in document["tables"]]
 
 
-def runs_twice_and_is_read(spec: Path, catalog: Catalog, **spark_conf: str) -> Any:
-    """Run the pipeline, then again with one file more; return PyIceberg's catalog after it has seen both."""
+def is_read(catalog: Catalog) -> Table:
+    """See the tables as ``lake tables`` and PyIceberg do, with what ``lake catalog`` prints; return the merged one."""
     from pyiceberg.catalog import load_catalog
 
-    assert run(spec, catalog, **spark_conf) == [("bronze.orders", "published", 2), ("silver.orders", "published", 2)]
-    (spec.parent / "landing" / "2.csv").write_text("id,amount\n3,30\n4,40\n")
-    # The ledger is found again: one new file is read, not two.
-    assert run(spec, catalog, **spark_conf)[0] == ("bronze.orders", "published", 2)
-    assert [(entry["table"], entry["rows"]) for entry in table_entries(catalog)][0] == ("bronze.orders", 4)
-    return load_catalog(catalog.name, **json.loads(json.dumps(pyiceberg_properties(catalog))))
+    rows = {entry["table"]: entry["rows"] for entry in table_entries(catalog)}
+    assert (rows["bronze.orders"], rows["silver.orders"]) == (2, 2)
+    assert "dev_bronze.orders" not in rows
+    opened = load_catalog(catalog.name, **json.loads(json.dumps(pyiceberg_properties(catalog))))
+    table = opened.load_table(catalog.namespace("silver") + ".orders")
+    assert table.scan().to_arrow().sort_by("id").to_pydict() == {"id": ["1", "2"], "amount": [10, 20]}
+    return table
 
 
 def test_jdbc_catalog_in_postgresql(
@@ -185,6 +193,7 @@ def test_jdbc_catalog_in_postgresql(
 ) -> None:
     pytest.importorskip("psycopg2")
     monkeypatch.setenv("LAKE_DB_PASSWORD", PASSWORD)
+    spec.write_text(SPEC + CHECKS)
     catalog = Catalog(
         name="lake",
         type="jdbc",
@@ -194,9 +203,8 @@ def test_jdbc_catalog_in_postgresql(
         secrets={"jdbc.password": "LAKE_DB_PASSWORD"},
     )
     monkeypatch.setenv("PGPASSWORD", PASSWORD)  # where PostgreSQL's client takes it from
-    opened = runs_twice_and_is_read(spec, catalog, **{"spark.driver.extraClassPath": str(postgresql_driver)})
-    rows = opened.load_table("dev_silver.orders").scan().to_arrow().sort_by("id").to_pydict()
-    assert rows == {"id": ["1", "2", "3", "4"], "amount": [10, 20, 30, 40]}
+    assert run(spec, catalog, **{"spark.driver.extraClassPath": str(postgresql_driver)}) == PUBLISHED
+    assert is_read(catalog).name() == ("dev_silver", "orders")
     written = [path for path in spec.parent.rglob("*") if path.is_file()]
     assert any(path.name == "request.json" for path in written)
     assert [path for path in written if PASSWORD.encode() in path.read_bytes()] == []
@@ -212,9 +220,13 @@ def test_rest_catalog(spec: Path, rest_server: str, names_warehouse: bool) -> No
         properties={"uri": rest_server},
         namespace_prefix=prefix,
     )
-    opened = runs_twice_and_is_read(spec, catalog)
-    table = opened.load_table(f"{prefix}silver.orders")
-    assert table.scan().to_arrow().sort_by("id").to_pydict() == {"id": ["1", "2", "3", "4"], "amount": [10, 20, 30, 40]}
+    assert run(spec, catalog) == PUBLISHED
+    table = is_read(catalog)
     # The server says where tables lie; the ledger lies in the warehouse, or beside the table.
     root = Path(catalog.warehouse.removeprefix("file://")) if names_warehouse else Path(table.location()[7:]).parent
     assert (root / "_lake_ledger" / f"{prefix}silver.orders").is_dir()
+    if names_warehouse:
+        return
+    # The ledger is found again without a warehouse too: one new file is read, not two.
+    (spec.parent / "landing" / "2.csv").write_text("id,amount\n3,30\n4,40\n5,50\n")
+    assert run(spec, catalog, tables=["bronze.orders"]) == [("bronze.orders", "published", 3)]

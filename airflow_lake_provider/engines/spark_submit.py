@@ -242,8 +242,7 @@ class SparkSubmitEngine:
                 **master.defaults,
             }
             if "://" not in job.request_uri or job.request_uri.startswith("file://"):
-                place = "%s is a path (`job_root` of lake.yaml): the cluster's driver must see it too"
-                self._log.info(place, job.request_uri)
+                self._log.info("job_root: %s is a path, which the cluster's driver must see too", job.request_uri)
             files = self._reachable(job, target)
             command = self._command(job, target, program, defaults, master.submission(job.request_id), files)
             return Launch(command, program.environment)

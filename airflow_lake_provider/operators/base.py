@@ -168,7 +168,7 @@ class LakeOperator(BaseOperator):
             engine_options=self.engine_options,
         )
         logical_date = context.get("logical_date")
-        return runs.run_tables(
+        ended = runs.run_job(
             task=TaskIdentity(
                 dag_id=ti.dag_id,
                 run_id=context["run_id"],
@@ -190,6 +190,7 @@ class LakeOperator(BaseOperator):
             engine_options=engine_options,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
+        return ended.delivery()
 
     def _follow(self, context: Any, engine: Engine, handle: RunHandle, folder: JobFolder) -> None:
         """Keep what cancels the run and what leads to it, as soon as it is known."""

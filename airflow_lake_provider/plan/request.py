@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.plan.check_step import check_step, input_name
 from airflow_lake_provider.plan.python_step import python_step, read_function
 from airflow_lake_provider.plan.settings import normal_settings
 from airflow_lake_provider.protocol import (
     Catalog,
-    Check,
-    CheckStep,
     Column,
     IngestStep,
     PublishStep,
@@ -25,11 +24,11 @@ from airflow_lake_provider.protocol import (
     WriteStep,
 )
 from airflow_lake_provider.spec import Environment, TableSpec
-from airflow_lake_provider.spec.check import check_mentions, check_problems, check_queries, outcomes, split_check
+from airflow_lake_provider.spec.check import check_problems
 from airflow_lake_provider.spec.diagnostic import ERROR
 from airflow_lake_provider.spec.layers import LAYERS, default_strategy, layer_of, quarantine_table
-from airflow_lake_provider.spec.lineage import SqlError, TableName, is_deterministic, read_query
-from airflow_lake_provider.spec.namespaces import check_with_prefix, with_prefix
+from airflow_lake_provider.spec.lineage import SqlError, is_deterministic, read_query
+from airflow_lake_provider.spec.namespaces import with_prefix
 from airflow_lake_provider.spec.problem import Problem, told
 from airflow_lake_provider.spec.python_source import PythonFunction
 from airflow_lake_provider.spec.reading import TABLE_PLACES, validate
@@ -76,8 +75,6 @@ def table_request(
             "airflow backfill create --dag-id <pipeline> --from-date ... --to-date ... --reprocess-behavior completed"
         )
     catalog = environment.catalog
-    checks = tuple(_check(table, check, catalog) for check in spec.checks or ())
-    check_inputs = _check_inputs(spec.checks or (), catalog.name) - {table}
     steps: list[Step]
     if spec.ingest is not None:
         steps = [_ingest(spec, environment)]
@@ -96,8 +93,8 @@ def table_request(
     else:
         steps = [_transform(table, spec, catalog, inputs=inputs, names_interval=names_interval)]
     steps.append(_write(spec))
-    if checks:
-        steps.append(CheckStep(checks=checks, inputs=tuple(sorted(check_inputs))))
+    if spec.checks:
+        steps.append(check_step(table, spec.checks, catalog))
     steps.append(PublishStep())
     return TableRequest(
         table=table,
@@ -124,10 +121,7 @@ def check_request(table: str, checks: Sequence[Any], *, environment: Environment
         problems.append(Problem((), "wrong-value", "there is no check", "expected at least one"))
     if problems:
         raise _refused(table, [problem.below("checks") for problem in problems])
-    step = CheckStep(
-        checks=tuple(_check(table, check, environment.catalog) for check in checks),
-        inputs=tuple(sorted(_check_inputs(checks, environment.catalog.name) - {table})),
-    )
+    step = check_step(table, checks, environment.catalog)
     return TableRequest(table=table, steps=(step,), spec_sha256=_hash({"table": table, "checks": list(checks)}))
 
 
@@ -239,7 +233,7 @@ def _transform(
         line = sql.count("\n", 0, exc.start) + 1
         raise SpecError(f"{table}: sql: {exc.message} (line {line} of the query); {exc.hint}".rstrip("; ")) from exc
     if inputs is None:
-        named = {_name(name, catalog.name) for name in query.tables} | set(spec.depends_on or ())
+        named = {input_name(name, catalog.name) for name in query.tables} | set(spec.depends_on or ())
         inputs = sorted(named - {table})
     return TransformStep(
         sql=rendered,
@@ -253,13 +247,6 @@ def _has_deterministic_predicates(spec: TableSpec) -> bool:
     predicates = [column.rule for column in (spec.columns or {}).values()]
     predicates += [spec.write.delete_when] if spec.write is not None else []
     return all(is_deterministic(predicate) for predicate in predicates if predicate is not None)
-
-
-def _name(name: TableName, catalog: str) -> str:
-    parts = name.parts
-    if len(parts) > 2 and parts[0].lower() == catalog.lower():
-        parts = parts[1:]
-    return ".".join(parts[:2])
 
 
 def _columns(spec: TableSpec) -> tuple[Column, ...] | None:
@@ -277,30 +264,6 @@ def _quarantine(table: str, spec: TableSpec) -> Quarantine:
         table=quarantine_table(table, quarantine.table),
         max_fraction=Quarantine.max_fraction if quarantine.max is None else quarantine.max,
     )
-
-
-def _check(table: str, check: Any, catalog: Catalog) -> Check:
-    text, body = split_check(check)
-    on_fail, on_error = outcomes(check)
-    try:
-        sodacl = check_with_prefix(text, body, catalog.namespace_prefix, catalog=catalog.name, table=table)
-    except SqlError as exc:
-        raise SpecError(f"{table}: checks: `{text.strip()}`: {exc.message}; {exc.hint}".rstrip("; ")) from exc
-    return Check(text=text, body=body or None, on_fail=on_fail, on_error=on_error, sodacl=sodacl)
-
-
-def _check_inputs(checks: Iterable[Any], catalog: str) -> set[str]:
-    found: set[str] = set()
-    for check in checks:
-        names = [TableName(tuple(mention.table.split(".")), 0, 0) for mention in check_mentions(check)]
-        for sql, _ in check_queries(check):
-            try:
-                names.extend(read_query(sql).tables)
-            except SqlError:
-                # Soda's own grammar is not read here; what it cannot run, the job reports.
-                continue
-        found.update(_name(name, catalog) for name in names if len(name.parts) > 1)
-    return found
 
 
 def _sha256(table: str, spec: TableSpec) -> str:

@@ -7,7 +7,7 @@ from airflow_lake_provider.runs.outcome import outcome
 from airflow_lake_provider.runs.pipeline import run_pipeline
 from airflow_lake_provider.runs.results import check_error, table_entry, table_result
 from airflow_lake_provider.runs.schedule import last_interval, utc_text
-from airflow_lake_provider.runs.submit import deliver, run_job, run_tables
+from airflow_lake_provider.runs.submit import deliver, run_job
 from airflow_lake_provider.runs.templates import interval_context, render
 from airflow_lake_provider.runs.wait import Delivery, EndedRun
 
@@ -23,7 +23,6 @@ __all__ = [
     "render",
     "run_job",
     "run_pipeline",
-    "run_tables",
     "table_entry",
     "table_result",
     "utc_text",

@@ -51,59 +51,6 @@ CANCEL_SECONDS = 60.0
 """How long a cancelled run of an older generation may take to end before the new one gives up."""
 
 
-def run_tables(
-    *,
-    task: TaskIdentity,
-    try_number: int,
-    pipeline: str,
-    tables: Sequence[TableRequest],
-    environment: Environment,
-    engine: Engine,
-    interval: DataInterval | None,
-    logical_date: str | None,
-    spark_conf: Mapping[str, str],
-    provenance: Provenance,
-    log: logging.Logger,
-    store: Store | None = None,
-    poll_interval: float = 1.0,
-    engine_options: Mapping[str, Any] | None = None,
-    on_start: Callable[[RunHandle, JobFolder], None] | None = None,
-) -> Delivery:
-    """Run tables as one job of a task run and wait for its report.
-
-    Looks at the newest start of the task's generation first: one that may never have begun is submitted again under
-    the same id, a live one is waited for, one that ended well gives its report, after a dead one comes a new start. A
-    live run of an older generation (the task was cleared) is cancelled before.
-
-    :param task: the task run; its ``generation`` counts, its ``submission`` is chosen here.
-    :param spark_conf: Spark's properties, merged already; they win over the engine's.
-    :param store: where the job folders are kept, by default what ``environment.job_root`` says.
-    :param poll_interval: seconds between two questions where the run stands.
-    :param engine_options: the platform's own settings, for the engine to pass on as they are.
-    :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
-    :raises EngineError: the job could not be started.
-    :raises JobError: it ended badly.
-    """
-    ended = run_job(
-        task=task,
-        try_number=try_number,
-        pipeline=pipeline,
-        tables=tables,
-        environment=environment,
-        engine=engine,
-        interval=interval,
-        logical_date=logical_date,
-        spark_conf=spark_conf,
-        provenance=provenance,
-        log=log,
-        store=store,
-        poll_interval=poll_interval,
-        engine_options=engine_options,
-        on_start=on_start,
-    )
-    return ended.delivery()
-
-
 def run_job(
     *,
     task: TaskIdentity,
@@ -123,9 +70,21 @@ def run_job(
     on_start: Callable[[RunHandle, JobFolder], None] | None = None,
     on_report: Callable[[JobReport], None] | None = None,
 ) -> EndedRun:
-    """Do what :func:`run_tables` does and return the end without judging it.
+    """Run tables as one job of a task run, wait for its end and return it without judging it.
 
+    Looks at the newest start of the task's generation first: one that may never have begun is submitted again under
+    the same id, a live one is waited for, one that ended well gives its report, after a dead one comes a new start. A
+    live run of an older generation (the task was cleared) is cancelled before.
+
+    :param task: the task run; its ``generation`` counts, its ``submission`` is chosen here.
+    :param spark_conf: Spark's properties, merged already; they win over the engine's.
+    :param store: where the job folders are kept, by default what ``environment.job_root`` says.
+    :param poll_interval: seconds between two questions where the run stands.
+    :param engine_options: the platform's own settings, for the engine to pass on as they are.
+    :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
     :param on_report: called with each report that the job leaves while it runs, and with the last one.
+    :raises EngineError: the job could not be started.
+    :raises SpecError: the request would hold a secret.
     """
     refuse_secrets(environment.catalog, {**engine.spark_conf, **spark_conf})
     prepare_lake_home(environment)

@@ -34,7 +34,7 @@ from airflow_lake_provider.protocol import (
     TransformStep,
     WriteStep,
 )
-from airflow_lake_provider.runs import Delivery, run_tables
+from airflow_lake_provider.runs import Delivery, run_job
 from airflow_lake_provider.runs.pipeline import run_pipeline
 from airflow_lake_provider.spec import EngineConfig, Environment
 
@@ -206,7 +206,7 @@ class Job:
     def _run(self, try_number: int) -> None:
         steps = (TransformStep(SLOW.format(self.milliseconds)), WriteStep("replace"), PublishStep())
         try:
-            self.result = run_tables(
+            ended = run_job(
                 task=self.task,
                 try_number=try_number,
                 pipeline="numbers",
@@ -221,6 +221,7 @@ class Job:
                 poll_interval=0.2,
                 on_start=lambda handle, _: setattr(self, "handle", handle),
             )
+            self.result = ended.delivery()
         except BaseException as exc:
             self.result = exc
 

@@ -18,7 +18,7 @@ from airflow_lake_provider.protocol import (
     TransformStep,
     WriteStep,
 )
-from airflow_lake_provider.runs import Delivery, run_tables
+from airflow_lake_provider.runs import Delivery, run_job
 from airflow_lake_provider.spec import EngineConfig, Environment
 
 TABLE = TableRequest(table="silver.a", steps=(TransformStep("SELECT 1"), WriteStep("replace"), PublishStep()))
@@ -61,6 +61,6 @@ def run_task(environment: Environment) -> RunTask:
             "log": logging.getLogger("test"),
             "poll_interval": 0.0,
         }
-        return run_tables(**{**arguments, **changes})
+        return run_job(**{**arguments, **changes}).delivery()
 
     return run

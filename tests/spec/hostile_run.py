@@ -83,7 +83,8 @@ def in_a_fork(project: Path, watch: Watch) -> dict[str, Any]:
     if child == 0:
         os.close(reading)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of CPU: the machine may be busy
+        signal.alarm(6 * SECONDS)
         os.chdir(project)
         modules = set(sys.modules)
         watch.project = os.path.realpath(project) + os.sep

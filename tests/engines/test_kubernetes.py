@@ -21,11 +21,15 @@ Document = dict[str, Any]
 
 @dataclass
 class ApiServer:
-    """The pods of all namespaces by ``<namespace>/<name>``; what else is created is only counted."""
+    """The pods of all namespaces by ``<namespace>/<name>``; what else is created is only counted.
+
+    ``tokens`` are the methods that were called, each with the authorization that came along.
+    """
 
     url: str = ""
     pods: dict[str, Document] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+    tokens: set[tuple[str, str | None]] = field(default_factory=set)
 
     def becomes(self, phase: str, state: Document) -> None:
         (pod,) = self.pods.values()
@@ -93,6 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._say(code, {**status, "message": message})
 
     def _say(self, code: int, document: Document) -> None:
+        self.server.api.tokens.add((self.command, self.headers.get("Authorization")))
         data = json.dumps(document).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -116,13 +121,15 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def engine(api: ApiServer, tmp_path: Path, spark_python: str, monkeypatch: pytest.MonkeyPatch) -> SparkSubmitEngine:
     monkeypatch.setenv("LAKE_SPARK_PYTHON", spark_python)
+    (tmp_path / "token").write_text("let-me-in")
+    token = {"spark.kubernetes.authenticate.submission.oauthTokenFile": str(tmp_path / "token")}
     return SparkSubmitEngine(
         master=f"k8s://{api.url}",
         deploy_mode="cluster",
         namespace="etl",
         python="/opt/python/bin/python3",
         packages=[],
-        spark_conf={"spark.kubernetes.container.image": "lake:1"},
+        spark_conf={"spark.kubernetes.container.image": "lake:1", **token},
         env={"REGION": "eu"},
         poll_interval=0,
         cache=tmp_path / "cache",
@@ -155,6 +162,8 @@ def test_a_pod_is_submitted_watched_and_deleted(
     engine.cancel(handle)
     assert api.pods == {}
     assert engine.state(handle).status is Status.CANCELLED
+    assert {method for method, _ in api.tokens} >= {"POST", "GET", "DELETE"}
+    assert {token for _, token in api.tokens} == {"Bearer let-me-in"}
 
 
 def test_a_pod_that_failed_says_its_exit_code(engine: SparkSubmitEngine, api: ApiServer, job: SparkJob) -> None:

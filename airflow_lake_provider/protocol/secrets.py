@@ -17,7 +17,7 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_IN_URI = re.compile(r"//[^/?#\s@]*:[^/?#\s@]+@|[?&;](?:ssl)?password=[^&;]", re.IGNORECASE)
+_SECRET_IN_URI = re.compile(r"//[^/?#\s@:]*:[^/?#\s@]+@|[?&;](?:ssl)?password=[^&;]", re.IGNORECASE)
 
 
 def is_secret(key: str) -> bool:

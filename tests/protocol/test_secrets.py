@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from airflow_lake_provider.protocol.secrets import is_secret, missing_secrets, secrets_apart, secrets_in_clear
@@ -55,3 +57,9 @@ def test_references_travel_as_names_and_only_where_a_secret_is_expected() -> Non
 
 def test_variables_without_a_value() -> None:
     assert missing_secrets({"a": "SET", "b": "EMPTY", "c": "GONE"}, {"SET": "x", "EMPTY": ""}) == ("EMPTY", "GONE")
+
+
+def test_a_long_address_is_looked_at_in_one_pass() -> None:
+    started = time.process_time()
+    assert secrets_in_clear({"uri": "http://127.0.0.1" + ":81.1" * 100_000}) == ()
+    assert time.process_time() - started < 2

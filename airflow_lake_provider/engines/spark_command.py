@@ -102,6 +102,25 @@ def conf_words(conf: Mapping[str, str]) -> list[str]:
     return [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
 
 
+def spark_uri(uri: str) -> str:
+    """Return a URI in Hadoop's words: S3 is ``s3a``; a path without a scheme is one of the pod's own, mounted there."""
+    if uri.startswith("s3://"):
+        return f"s3a://{uri[len('s3://') :]}"
+    if uri.startswith("file://"):
+        return f"local://{uri[len('file://') :]}"
+    return uri if "://" in uri else f"local://{uri}"
+
+
+def conf_given(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the properties that a table's ``engine_options`` set as ``conf``.
+
+    >>> conf_given({"conf": ["a=1", "b=x=y"]})
+    {'a': '1', 'b': 'x=y'}
+    """
+    words = (text.partition("=") for text in _texts(options.get("conf")))
+    return {key: value for key, _, value in words}
+
+
 def _check_option(name: str, value: Any) -> None:
     if name.startswith("-"):
         raise EngineError(f"engine_options: {name!r} is spark-submit's option without dashes, {name.lstrip('-')!r}")

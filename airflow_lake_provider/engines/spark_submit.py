@@ -17,7 +17,14 @@ from airflow_lake_provider.engines.data_plane import ICEBERG_RUNTIME, SQLITE_JDB
 from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch
 from airflow_lake_provider.engines.kubernetes import KubernetesMaster
 from airflow_lake_provider.engines.spark_cluster import ClusterRuns, in_cluster
-from airflow_lake_provider.engines.spark_command import SparkSubmit, conf_words, find_spark_submit, option_words
+from airflow_lake_provider.engines.spark_command import (
+    SparkSubmit,
+    conf_given,
+    conf_words,
+    find_spark_submit,
+    option_words,
+    spark_uri,
+)
 from airflow_lake_provider.engines.spark_master import Master
 from airflow_lake_provider.engines.spark_target import (
     CLUSTER,
@@ -189,7 +196,7 @@ class SparkSubmitEngine:
     ) -> list[str]:
         """Return the command line; a job's own properties go over ``defaults`` and below what is ``settled``."""
         request = job.request
-        refuse_another_place(request.spark_conf, target, self._spark_conf)
+        refuse_another_place({**conf_given(job.options), **request.spark_conf}, target, self._spark_conf)
         library, entry = files
         jars, packages = self._dependencies(request, target, program)
         if packages:
@@ -261,7 +268,7 @@ class SparkSubmitEngine:
         for path in (library, entry):
             if path.name not in there:
                 store.create(f"{staging}/{path.name}", path.read_bytes())
-        library_uri, entry_uri = (_as_spark_reads(f"{staging}/{path.name}") for path in (library, entry))
+        library_uri, entry_uri = (spark_uri(f"{staging}/{path.name}") for path in (library, entry))
         return library_uri, entry_uri
 
     def _master(
@@ -278,15 +285,6 @@ class SparkSubmitEngine:
         program = find_spark_submit(target.spark_binary, self._env, cache=self._cache)
         namespace = handle.run_id.partition(":")[0]
         return self._master(target, program, namespace, handle.extras["report"], handle.request_id)
-
-
-def _as_spark_reads(uri: str) -> str:
-    """Return a URI in Hadoop's words: S3 is ``s3a``; a path without a scheme is one of the pod's own, mounted there."""
-    if uri.startswith("s3://"):
-        return f"s3a://{uri[len('s3://') :]}"
-    if uri.startswith("file://"):
-        return f"local://{uri[len('file://') :]}"
-    return uri if "://" in uri else f"local://{uri}"
 
 
 def _listed(option: str, value: Any) -> list[str] | None:

@@ -336,6 +336,8 @@ def test_whoever_asks_kubernetes_reaches_it_as_the_submission_did(
 
     with pytest.raises(EngineError, match=r"spark_conf sets spark.kubernetes.context.*spark_conf of the engine itself"):
         make(**place).submit(job)
+    with pytest.raises(EngineError, match=r"spark_conf sets spark.kubernetes.context"):
+        make(**place).submit(replace(spark_job, options={"conf": "spark.kubernetes.context=prod"}))
 
 
 def test_yarn_gets_tag_environment_and_no_wait(make: MakeEngine, state: Path, spark_job: SparkJob) -> None:

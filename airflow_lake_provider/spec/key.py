@@ -131,5 +131,6 @@ FilledList = Annotated[list[T], BeforeValidator(listed), Field(min_length=1), _O
 MaybeEmpty = Annotated[T, BeforeValidator(_no_keys), OrShort({"type": "null"})]
 """A mapping that may be a name with nothing below it."""
 Columns = FilledList[Identifier]
-Count = Annotated[StrictInt, Field(ge=0)]
-Positive = Annotated[StrictInt, Field(ge=1)]
+_MOST = 2**31 - 1  # Airflow's database keeps numbers in 32 bits; a greater one would stop all DAGs of the file
+Count = Annotated[StrictInt, Field(ge=0, le=_MOST)]
+Positive = Annotated[StrictInt, Field(ge=1, le=_MOST)]

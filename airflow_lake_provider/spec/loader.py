@@ -10,6 +10,7 @@ from airflow_lake_provider.spec.diagnostic import in_order
 from airflow_lake_provider.spec.extends import extended
 from airflow_lake_provider.spec.findings import Findings
 from airflow_lake_provider.spec.inherited import merged_keys, without
+from airflow_lake_provider.spec.lake import LAKE_YAML
 from airflow_lake_provider.spec.lake_yaml import Settings, layer_nodes
 from airflow_lake_provider.spec.layers import Layers
 from airflow_lake_provider.spec.naming import KnownTables
@@ -107,9 +108,12 @@ class _Reading:
         if root is None:
             raise self.found.error()
         self.found.root = root
-        if not wrong and not _is_like_a_spec(root):
+        is_lake_yaml = self.path.name == LAKE_YAML
+        if not wrong and (is_lake_yaml or not _is_like_a_spec(root)):
             message = "this is no spec: it has no `pipeline`"
             hint = "expected a file with the keys `pipeline` and `tables`"
+            if is_lake_yaml:
+                hint = "lake.yaml is checked with each spec of its project: name one of them."
             self.found.add(Problem((), "missing-key", message, hint, at_key=True))
             raise self.found.error()
         self.found.root, wrong = extended(root, self.path, project_root=self.project.root)
@@ -189,6 +193,8 @@ class _Reading:
         if node is None or node.is_spoilt:
             return None
         plain = node.plain()
+        if plain is None:
+            return None
         if not isinstance(plain, dict):
             hint = "expected a mapping of table keys"
             self.found.add(Problem(("defaults",), "wrong-type", f"`defaults` is {show(plain)}", hint))

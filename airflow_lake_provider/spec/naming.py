@@ -17,8 +17,9 @@ _METADATA_TABLES = frozenset({
 })  # fmt: skip
 _FILE_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "binaryfile", "delta", "iceberg"})
 
+_ALIKE, _ALIKE_IN_ALL = 0.7, 0.85
+"""How much of two tables' own names, or of their whole ones, must be the same for one to be meant by the other."""
 
-_ALIKE = 0.7
 _COMPARISONS = 20_000
 """How many names one spec's unknown ones are compared with, to guess what was meant."""
 
@@ -89,7 +90,11 @@ class KnownTables:
             return names, layers, candidate
 
         best = max((likeness(candidate) for candidate in known), default=None)
-        return known[best[2]] if best is not None and best[0] >= _ALIKE else None
+        if best is None:
+            return None
+        # Of a short name one letter is much; in the whole it is little.
+        whole = difflib.SequenceMatcher(None, best[2], ".".join(parts).lower()).ratio()
+        return known[best[2]] if best[0] >= _ALIKE or whole >= _ALIKE_IN_ALL else None
 
     def _candidates(self, parts: tuple[str, ...]) -> Iterator[str]:
         """Yield what the parts may mean as ``layer.name``, the plainest first."""

@@ -151,6 +151,8 @@ def _problem(entry: Any, what: str) -> Problem:
         return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", hint)
     if kind == "greater_than_equal":
         return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected at least {context['ge']}")
+    if kind == "less_than_equal":
+        return Problem(path, "wrong-value", f"`{name}` is {show(entry['input'])}", f"expected at most {context['le']}")
     if kind == "too_short":
         return Problem(path, "wrong-value", f"`{name}` is empty", "expected at least one entry")
     message = entry["msg"].removeprefix("Input should be ")

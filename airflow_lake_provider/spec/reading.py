@@ -128,12 +128,26 @@ def validate(
                     for number, problem in enumerate(problems_of(exc, what=what))
                 ]
             )
-        problems.extend(problem for problem in found if node is None or not _is_spoilt(node, problem))
+        problems.extend(
+            problem if node is None else _cut_by_a_comma(node, problem)
+            for problem in found
+            if node is None or not _is_spoilt(node, problem)
+        )
         if any(not problem.path for problem in found):
             break
         for problem in found:
             broken |= _drop(rest, problem)
     return None, broken, problems
+
+
+def _cut_by_a_comma(node: Node, problem: Problem) -> Problem:
+    """Say of a key without a value, as in ``{sql: SELECT a, b FROM c}``, that it may be the end of another value."""
+    inside = node.get(*(str(part) for part in problem.path[:-1])) if problem.code == "unknown-key" else None
+    entry = inside.entries.get(str(problem.path[-1])) if inside is not None else None
+    if entry is None or not entry[0].source.text[entry[0].end :].lstrip().startswith((",", "}")):
+        return problem
+    hint = "Between braces a comma ends a value: quote the one before, if this belongs to it."
+    return replace(problem, hint=hint)
 
 
 def _is_spoilt(node: Node, problem: Problem) -> bool:

@@ -48,14 +48,22 @@ def test_broken_yaml_is_ours_when_a_line_begins_with_pipeline(
     assert (found.where.partition(":")[0], found.code) == ("bad.yaml", "yaml-syntax")
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "lake.yaml"])
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("compose.yaml", "services: {}\n", "expected a file with"),
+        ("lake.yaml", "environments: {}\n", "lake.yaml is checked with each spec"),
+        ("lake.yaml", "defaults: {retries: 1}\n", "lake.yaml is checked with each spec"),
+    ],
+)
 def test_a_file_that_is_no_spec_is_refused_when_it_is_named(
-    write: Callable[..., Path], validate: Callable[..., Any], name: str
+    write: Callable[..., Path], validate: Callable[..., Any], name: str, text: str, told: str
 ) -> None:
-    write({name: "environments: {}\n"})
+    write({name: text})
     (found,) = validate(name)
     assert (found.where, found.severity) == (f"{name}:1:1", "error")
-    assert "no `pipeline`" in found.message
+    assert found.message == "this is no spec: it has no `pipeline`"
+    assert told in found.hint
 
 
 @pytest.mark.parametrize(

@@ -214,3 +214,19 @@ def test_a_ring_of_tables_is_told_with_its_path(check: Callable[..., Any]) -> No
     )
     assert found.code == "cycle"
     assert "`gold.a` -> `gold.b` -> `gold.c` -> `gold.a`" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("bronze.aa", "bronze.a"), ("bronz.a", "bronze.a"), ("silver.a", "bronze.a"), ("crm.cc", "crm.c")],
+)
+def test_a_wrong_table_is_an_error_with_a_suggestion(check: Callable[..., Any], name: str, meant: str) -> None:
+    (found,) = check(f"external: crm.c\n{HEAD}  gold.b: {{sql: SELECT * FROM {name}}}\n")
+    assert (found.text, found.code) == (name, "unknown-table")
+    assert found.hint.endswith(f"did you mean `{meant}`?")
+
+
+def test_a_comma_that_cuts_sql_is_told(check: Callable[..., Any]) -> None:
+    (found,) = check(f"{HEAD}  gold.b: {{sql: SELECT a, b FROM bronze.a}}\n")
+    assert (found.text, found.code) == ("b FROM bronze.a", "unknown-key")
+    assert "a comma ends a value: quote" in found.hint

@@ -65,6 +65,11 @@ _UNSUPPORTED = {
 }
 _HEAD = re.compile(r"\s*(failed rows|values in|group by|anomaly detection|[A-Za-z_]\w*)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"(<=|>=|!=|<>|=|<|>|\bbetween\b)", re.IGNORECASE)
+_NUMBER = r"[-+]?\.?\d[\w.]*(?:\s*%)?"
+_LIMIT = re.compile(
+    rf"(?:between\s*[\[(]?\s*{_NUMBER}\s+and\s+{_NUMBER}\s*[\])]?|(?:<=|>=|!=|<>|=|<|>)\s*{_NUMBER})\s*$", re.IGNORECASE
+)
+_NO_NUMBER = frozenset({"failed rows", "values in", "schema", "group by"})
 _TABLE = r"((?:`[^`]+`|\w+)(?:\.(?:`[^`]+`|\w+))*)"
 _SAME_AS = re.compile(r"row_count\s+same\s+as\s+" + _TABLE, re.IGNORECASE)
 _EXIST_IN = re.compile(r"values\s+in\s*\([^)]*\)\s*must\s+(?:not\s+)?exist\s+in\s+" + _TABLE, re.IGNORECASE)
@@ -197,6 +202,14 @@ def _text_problems(text: str, path: Path, *, bare: bool = True, at_key: bool = F
         yield Problem(
             path, "check", f"`{head[1]}` is not a metric", expected_one_of(word, _METRICS), span=span, at_key=at_key
         )
+        return
+    if compared is not None and word in _METRICS and word not in _NO_NUMBER:
+        limit = _LIMIT.match(text, compared.start())
+        if limit is None:
+            hint = "expected a number, such as `> 0`, `< 5%`, `between 1 and 10`, or an age, such as `< 1d`"
+            compared_with = (compared.start(), len(text.rstrip()))
+            message = f"{show(text[slice(*compared_with)])} is no limit"
+            yield Problem(path, "check", message, hint, span=compared_with, at_key=at_key)
 
 
 def check_columns(check: Any) -> list[tuple[str, Path, tuple[int, int]]]:

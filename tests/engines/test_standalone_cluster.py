@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from contract import until_ended
+from raw_flights import EXPECTED, assert_published, raw_files
 from standalone import StandaloneCluster, standalone_cluster
 
 from airflow_lake_provider.cli.catalog import pyiceberg_properties
@@ -27,6 +29,7 @@ from airflow_lake_provider.exceptions import JobFailed
 from airflow_lake_provider.plan import plan_pipeline
 from airflow_lake_provider.protocol import (
     Catalog,
+    DataInterval,
     Provenance,
     PublishStep,
     TableRequest,
@@ -129,13 +132,19 @@ def rows_of(environment: Environment, table: str, *columns: str) -> list[tuple[A
     return sorted(zip(*(found[name].to_pylist() for name in names), strict=True), key=repr)
 
 
-def project_in(folder: Path, engine: dict[str, Any]) -> Path:
-    """Write the project with a sample of the demo's flights; return its spec."""
+def demo_landing() -> Any:
+    """Return the module that lands the demo's files."""
     spec = importlib.util.spec_from_file_location("landing", REPO / "demo" / "landing.py")
     assert spec is not None
     assert spec.loader is not None
     landing = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(landing)
+    return landing
+
+
+def project_in(folder: Path, engine: dict[str, Any]) -> Path:
+    """Write the project with a sample of the demo's flights; return its spec."""
+    landing = demo_landing()
     flights = enumerate(islice(landing.read_flights(), FLIGHTS))
     rows = [row for number, row in flights if number % EACH == 0 or row["dep_time"] == landing.NULL]
     (folder / "transforms").mkdir(parents=True)
@@ -148,6 +157,31 @@ def project_in(folder: Path, engine: dict[str, Any]) -> Path:
     lake = {"environments": {"local": {"engines": {"default": engine}}}}
     (folder / "lake.yaml").write_text(yaml.safe_dump(lake))
     return folder / "flights.yaml"
+
+
+def test_the_flights_spec_runs_on_a_cluster_unchanged(
+    tmp_path: Path, cluster: StandaloneCluster, options: dict[str, Any]
+) -> None:
+    """The demo's own spec, one day of it; each table against the raw files."""
+    from pyiceberg.catalog import load_catalog
+
+    day, next_day = demo_landing().days(2)
+    demo_landing().land(tmp_path / "landing", 1)
+    lake = {"environments": {"local": {"engines": {"default": {"type": "spark_submit", **options}}}}}
+    (tmp_path / "lake.yaml").write_text(yaml.safe_dump(lake))
+    plan = plan_pipeline(Path(shutil.copy(REPO / "dag_specs" / "flights.yaml", tmp_path)))
+    interval = DataInterval(f"{day}T00:00:00+00:00", f"{next_day}T00:00:00+00:00")
+    document = run_pipeline(plan, log=log, interval=interval)
+    assert {table["status"] for table in document["tables"]} == {"published"}, document
+    (application,) = [
+        found for found in cluster.applications(completed=True) if found["name"] == "lake flights lake_run"
+    ]
+    assert application["state"] == "FINISHED"
+    catalog = load_catalog(plan.environment.catalog.name, **pyiceberg_properties(plan.environment.catalog))
+    (tmp_path / "raw").mkdir()
+    raw = raw_files(tmp_path / "raw", [day])
+    for table in EXPECTED:
+        assert_published(table, catalog.load_table(table).scan().to_arrow(), raw)
 
 
 def test_a_cluster_publishes_what_this_machine_publishes(

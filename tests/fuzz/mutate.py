@@ -18,10 +18,11 @@ WORDS = (
     "Europe/Nowhere", "start_date", "2026-02-30", "9999-12-31", "0001-01-01", "end_date", "catchup", "environment",
     "prod", "external", "ingest", "files", "format", "orc", "sql", "sql_file", "python", "a.b:c", "columns",
     "unique_key", "partition_by", "bucket(0, id)", "write", "merge", "scd2", "soft_delete",
-    "when_not_matched_by_source", "on_schema_change", "incremental", "checks", "quarantine", "max", "101%", "properties", "depends_on", "engine", "resource_profile",
-    "spark_conf", "engine_options", "retries", "retry_delay", "${min_rows}", "${keys}", "${env.HOME}", "${nobody:-x}",
-    "{{ ds }}", "{{ data_interval_start | ds }}", "{% for x in y %}", "SELECT * FROM bronze.orders", "bronze.orders",
-    "decimal(38,39)", "struct<a: int>", "array<", "timestamp_ntz", "spec.yaml", "lake.yaml", "_source_file", "+tags",
+    "when_not_matched_by_source", "on_schema_change", "incremental", "checks", "quarantine", "max", "101%",
+    "properties", "depends_on", "engine", "resource_profile", "spark_conf", "engine_options", "retries", "retry_delay",
+    "${min_rows}", "${keys}", "${env.HOME}", "${nobody:-x}", "{{ ds }}", "{{ data_interval_start | ds }}",
+    "{% for x in y %}", "SELECT * FROM bronze.orders", "bronze.orders", "decimal(38,39)", "struct<a: int>", "array<",
+    "timestamp_ntz", "spec.yaml", "lake.yaml", "_source_file", "+tags",
 )  # fmt: skip
 _WORD = re.compile(r"[\w.${}@*/-]+")
 

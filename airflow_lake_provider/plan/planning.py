@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from airflow_lake_provider.exceptions import SpecError
+from airflow_lake_provider.exceptions import SpecError, UnknownName
 from airflow_lake_provider.plan.pipeline import PipelinePlan, Schedule, TablePlan
 from airflow_lake_provider.plan.settings import normal_settings, task_arguments
 from airflow_lake_provider.spec import (
@@ -23,6 +23,7 @@ from airflow_lake_provider.spec import (
     names_interval,
     project_root,
 )
+from airflow_lake_provider.spec.lake import LAKE_YAML
 from airflow_lake_provider.spec.problem import Problem
 from airflow_lake_provider.spec.reading import locate
 from airflow_lake_provider.spec.values import in_zone, task_id
@@ -99,6 +100,12 @@ def plan_specs(
             own = project or projects[root]
             if own is not None:
                 specs.append(load_spec(path, project=own, environment=environment, overrides=overrides))
+        except UnknownName as exc:
+            if environment is not None or project is not None or len({project_root(path) for path in paths}) == 1:
+                raise
+            projects[root] = None  # LAKE_ENV is of no use to this project; the others may know it
+            file = str(root / LAKE_YAML)
+            diagnostics.append(Diagnostic(file, 1, 1, 1, 1, "error", "unknown-environment", str(exc)))
         except SpecError as exc:
             if not exc.diagnostics:
                 raise

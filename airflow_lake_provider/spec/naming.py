@@ -72,6 +72,12 @@ class KnownTables:
             if "." in shown:
                 hint = "expected a quote around each part: " + ".".join(f"`{part}`" for part in shown.split("."))
             return f"`{shown}` is not a table's full name", f"{hint}\n{guess}".strip()
+        near_by = self._project.nearby.get(".".join(name.parts[-2:]).lower())
+        if near_by is not None:
+            hint = (
+                f"It is in {near_by}: without a lake.yaml each folder is a project. An empty one above both is enough."
+            )
+            return f"there is no table `{shown}` in the project", hint
         hint = "expected a table of this spec, of another spec in the project, or of `external`"
         return f"there is no table `{shown}`", f"{hint}\n{guess}".strip()
 

@@ -20,6 +20,9 @@ from airflow_lake_provider.spec.source import MAX_BYTES, read_source
 
 __all__ = ["EngineConfig", "Environment", "Project", "find_specs", "is_spec", "load_project"]
 
+_MAX_NEARBY = 200
+"""How many specs below a project are looked at for a table that it has not."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -88,6 +91,18 @@ class Project:
             for table in tables_named_in(path, project_root=self.root):
                 found.setdefault(table, path)
         return found
+
+    @cached_property
+    def nearby(self) -> Mapping[str, Path]:
+        """Tables of specs below this folder that are not of this project, for want of a ``lake.yaml``."""
+        if self.node is not None:
+            return {}
+        return {
+            table.lower(): path
+            for path in find_specs(self.root)[:_MAX_NEARBY]
+            if project_root(path) != self.root
+            for table in tables_named_in(path, project_root=path.parent)
+        }
 
     @cached_property
     def readable_names(self) -> Mapping[str, str]:

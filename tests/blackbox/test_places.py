@@ -203,3 +203,28 @@ def test_two_projects_share_no_table_of_one_catalog(write: Callable[..., Path], 
 def test_a_spec_named_twice_is_one(write: Callable[..., Path], lake: Callable[..., Any]) -> None:
     root = write({"a.yaml": spec("a")})
     assert lake("validate", root / "a.yaml", root, "--json").document["files"] == 1
+
+
+def test_folders_without_a_lake_yaml_are_projects_of_their_own(
+    write: Callable[..., Path], validate: Callable[..., Any]
+) -> None:
+    reader = "pipeline: {0}\ntables:\n  gold.{0}: {{sql: SELECT * FROM bronze.{1}}}\n"
+    write({"a.yaml": spec("a"), "below/b.yaml": spec("b"), "r.yaml": reader.format("r", "b")})
+    write({"below/s.yaml": reader.format("s", "a")})
+    found = validate()
+    assert [each.where for each in found] == ["below/s.yaml:3:31", "r.yaml:3:31"]
+    assert "below/b.yaml: without a lake.yaml each folder is a project" in found[1].hint
+    write({"lake.yaml": ""})
+    assert validate() == []
+
+
+def test_an_environment_that_one_project_lacks_spoils_that_project_only(
+    write: Callable[..., Path], lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write({"a/lake.yaml": "environments: {prod: {}}\n", "a/s.yaml": spec("a")})
+    write({"b/lake.yaml": "", "b/s.yaml": spec("b"), "b/t.yaml": spec("c")})
+    monkeypatch.setenv("LAKE_ENV", "prod")
+    answer = lake("validate", root, "--json")
+    (found,) = answer.document["diagnostics"]
+    assert (answer.exit_code, found["file"], found["code"]) == (1, f"{root}/b/lake.yaml", "unknown-environment")
+    assert lake("validate", root / "b").exit_code == 2

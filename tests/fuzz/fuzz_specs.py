@@ -22,6 +22,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,20 @@ MEGABYTES = 500
 HANG_SECONDS = 60.0
 """After so long a silence on the clock a worker is taken for hung: the machine may be busy, a case may not."""
 _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "urllib.", "ctypes.dlopen")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that runs cases; the one that it is at lies in ``folder``."""
+
+    process: Any
+    pipe: Any
+    folder: Path
+    kept: Path
+
+    def keep(self, why: str) -> None:
+        """Keep the project that it did not come to an end with."""
+        shutil.copytree(self.folder, self.kept / f"{why}-{self.process.pid}", dirs_exist_ok=True)
 
 
 class Watch:
@@ -191,36 +207,34 @@ def main() -> int:
             process = context.Process(target=work, args=arguments, daemon=True)
             process.start()
             theirs.close()
-            workers.append((process, ours))
-        figures = [
-            _follow(process, pipe, Path(scratch) / str(n), options.keep) for n, (process, pipe) in enumerate(workers)
-        ]
+            workers.append(Worker(process, ours, Path(scratch) / str(number), options.keep))
+        figures = _follow(workers)
     return _tell(figures, options.keep)
 
 
-def _follow(process: Any, pipe: Any, folder: Path, keep: Path) -> dict[str, Any]:
-    last: dict[str, Any] = {
-        "cases": 0,
-        "slowest": 0.0,
-        "failures": [],
-        "ends": Counter(),
-        "codes": Counter(),
-        "grown": 0,
-    }
-    while True:
-        if not pipe.poll(HANG_SECONDS):
-            process.kill()
-            last["failures"].append(f"a case did not end in {HANG_SECONDS:.0f} s")
-            shutil.copytree(folder, keep / f"hung-{process.pid}", dirs_exist_ok=True)
-            return last
-        try:
-            last = pipe.recv()
-        except EOFError:
-            process.join()
-            if process.exitcode:
-                last["failures"].append(f"a worker died with exit code {process.exitcode}")
-                shutil.copytree(folder, keep / f"died-{process.pid}", dirs_exist_ok=True)
-            return last
+def _follow(workers: list[Worker]) -> list[dict[str, Any]]:
+    """Take the workers' figures until all have ended; one that is silent for too long is killed, its project kept."""
+    last = {worker.pipe: _no_figures() for worker in workers}
+    heard = {worker.pipe: time.monotonic() for worker in workers}
+    working = {worker.pipe: worker for worker in workers}
+    while working:
+        for pipe in wait(list(working), timeout=1):
+            try:
+                last[pipe] = pipe.recv()
+                heard[pipe] = time.monotonic()
+            except EOFError:
+                worker = working.pop(pipe)
+                worker.process.join()
+                if worker.process.exitcode:
+                    last[pipe]["failures"].append(f"a worker died with exit code {worker.process.exitcode}")
+                    worker.keep("died")
+        for pipe, worker in list(working.items()):
+            if time.monotonic() - heard[pipe] > HANG_SECONDS:
+                del working[pipe]
+                worker.process.kill()
+                last[pipe]["failures"].append(f"a case did not end in {HANG_SECONDS:.0f} s")
+                worker.keep("hung")
+    return list(last.values())
 
 
 def _tell(figures: list[dict[str, Any]], keep: Path) -> int:

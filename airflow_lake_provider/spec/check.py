@@ -65,7 +65,7 @@ _UNSUPPORTED = {
 }
 _HEAD = re.compile(r"\s*(failed rows|values in|group by|anomaly detection|[A-Za-z_]\w*)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"(<=|>=|!=|<>|=|<|>|\bbetween\b)", re.IGNORECASE)
-_NUMBER = r"[-+]?\.?\d[\w.]*(?:\s*%)?"
+_NUMBER = r"(?:[-+]?\.?\d[\w.]*(?:\s*%)?|'[^']*')"
 _LIMIT = re.compile(
     rf"(?:between\s*[\[(]?\s*{_NUMBER}\s+and\s+{_NUMBER}\s*[\])]?|(?:<=|>=|!=|<>|=|<|>)\s*{_NUMBER})\s*$", re.IGNORECASE
 )

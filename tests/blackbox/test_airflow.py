@@ -320,3 +320,15 @@ tables:
             seen[name] = errors
     assert seen["prod"] == (9, "9", "iceberg://acme/crm/c", "ours")
     assert "`TEAM` is not declared" in seen["dev"]
+
+
+def test_a_tables_project_is_its_specs_wherever_its_function_lies(load: Callable[..., Any], root: Path) -> None:
+    dags, errors = load(
+        {
+            "dags/s.yaml": f"extends: shared/_base.yaml\n{SMALL.format('s')}",
+            "dags/shared/_base.yaml": "tables:\n  gold.t: {python: 'made.py:made'}\n",
+            "dags/shared/made.py": "def made(bronze__s):\n    return bronze__s\n",
+        }
+    )
+    assert errors == ""
+    assert {task.project_dir for task in dags["s"].tasks} == {str((root / "dags").resolve())}

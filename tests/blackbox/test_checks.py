@@ -30,6 +30,7 @@ tables:
         "duplicate_count(id, country) = 0",
         "freshness(d) < 1d6h",
         "min(id) >= -5: {name: Not too low}",
+        "max(country) = 'FR'",
         "row_count > 0: {on_fail: warn, on_error: fail}",
         "row_count > 0: {on_fail: skip_publish}",
         "row_count: {warn: when > 100, fail: when > 1000}",

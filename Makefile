@@ -47,9 +47,12 @@ test-fast: install ## Run the tests that need neither Java nor Airflow's databas
 test-spark: spark ## Run the tests that start Spark or Airflow
 	@$(BIN)/python tests/suite.py jobs airflow
 
-.PHONY: test-long
-test-long: spark ## Feed damaged specs to the language for MINUTES=30, then random good ones; merge by all options
+.PHONY: fuzz
+fuzz: install ## Feed damaged specs to the language for MINUTES=30 and print the figures
 	@$(BIN)/python tests/fuzz/fuzz_specs.py --minutes $(MINUTES)
+
+.PHONY: test-long
+test-long: spark fuzz ## The same, then random good specs, and merges by all options
 	@LAKE_EXAMPLES=$$(( $(MINUTES) * 100 )) $(BIN)/python -m pytest -q tests/spec/test_round_trip.py
 	@$(BIN)/python tests/suite.py long
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import pty
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,24 +155,6 @@ def test_wrong_lake_yaml_is_located(lake: Lake, good: Path) -> None:
     assert result.document["diagnostics"][0]["file"].endswith("lake.yaml")
     named = lake("validate", good, good, "--project", good.parent, "--json")
     assert (named.exit_code, named.document["diagnostics"]) == (1, result.document["diagnostics"])
-
-
-def cpu_seconds(*arguments: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-c", "from airflow_lake_provider.cli import main; main()", *arguments],
-        check=True,
-        capture_output=True,
-        cwd=Path(__file__).parents[2],
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def test_validating_one_spec_takes_less_than_half_a_second(project: Path) -> None:
-    spec = str(project / "dag_specs" / "orders.yaml")
-    # The best of some, for the figure is of the program and not of its neighbours.
-    assert min(cpu_seconds("validate", spec) for _ in range(4)) < 0.5
 
 
 def test_validating_imports_nothing_heavy(project: Path) -> None:

@@ -103,7 +103,9 @@ def test_yaml_is_valid(block: Block, tmp_path: Path) -> None:
     "block", [block for block in blocks("python") if block.page not in (DAG_TESTS, PYTHON)], ids=str
 )
 def test_python_runs(block: Block) -> None:
-    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+    names: dict[str, object] = {"__name__": "example"}
+    exec(compile(block.text, str(block), "exec"), names)
+    assert len(names) > 2, "the example defines nothing"
 
 
 @pytest.mark.airflow

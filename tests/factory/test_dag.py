@@ -162,7 +162,9 @@ def test_an_unknown_name_in_a_template_is_an_error_and_not_an_empty_text(build: 
 
 
 def test_every_dag_passes_airflows_own_validation(build: Callable[..., DAG]) -> None:
-    build().validate()
+    dag = build()
+    assert dag.validate() is None
+    assert dag.task_dict
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class Findings:
 
     def add(self, *problems: Problem) -> None:
         """Locate problems in the tree and keep them."""
-        self.note(*(locate(problem, self.root) for problem in problems))
+        for problem in problems:
+            self.note(locate(problem, self.root))
 
     def note(self, *diagnostics: Diagnostic) -> None:
         """Keep what was found; where that is more than anybody reads, it is time to say so.

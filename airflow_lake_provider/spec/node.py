@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from airflow_lake_provider.spec.scalar import offsets
@@ -115,10 +114,13 @@ class Node:
             return self.first_line()
         return places[raw_first][0], places[max(min(raw_last, len(places)) - 1, raw_first)][1]
 
-    @cached_property
+    @property
     def _places(self) -> list[tuple[int, int]] | None:
-        """Where each character of the text stands; kept, for a thousand mistakes may be in one text."""
-        return offsets(self.source.text, self.start, self.end, self.style, self.text)
+        """Where each character of the text stands; kept with the file, for a thousand mistakes may be in one text."""
+        key = (self.start, self.end, self.style or "")
+        if key not in self.source.places:
+            self.source.places[key] = offsets(self.source.text, self.start, self.end, self.style, self.text)
+        return self.source.places[key]
 
     def _raw(self, offset: int, *, ends: bool = False) -> int:
         """Return where a character of the value was written: its begin, or its end."""

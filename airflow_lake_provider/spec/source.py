@@ -56,6 +56,11 @@ class Source:
         return self._lines[number]
 
     @cached_property
+    def places(self) -> dict[tuple[int, int, str], list[tuple[int, int]] | None]:
+        """For texts of the file, by their place and style, where each of their characters stands."""
+        return {}
+
+    @cached_property
     def _lines(self) -> dict[int, str]:
         return {}
 

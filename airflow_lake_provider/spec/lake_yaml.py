@@ -179,6 +179,12 @@ def _problems(keys: LakeKeys, broken: set[str]) -> Iterator[Problem]:
             plain = {"type": config.type, **(config.model_extra or {})}
             found = validate(model, plain, places=places, what=f"the engine `{engine}`")[2]
             yield from (problem.below("environments", name, "engines", engine) for problem in found)
+            addresses = {"conn_id", "master"} & set(plain)
+            if config.type == "spark_submit" and len(addresses) != 1:
+                both = "both `conn_id` and `master`" if addresses else "neither `conn_id` nor `master`"
+                hint = "expected one: a connection of the type `spark`, or the cluster's master"
+                message = f"the engine `{engine}` has {both}"
+                yield Problem(("environments", name, "engines", engine), "engine", message, hint, at_key=True)
         catalog = environment.catalog
         if catalog is None:
             continue

@@ -139,7 +139,9 @@ ON_CLUSTER = {
 }
 NO_SOURCE = {("tables", QUERY, "sql"): None}
 LOCAL = {("lake.yaml", "environments", "local", "engines", "default", "type"): "local"}
-SUBMIT = {("lake.yaml", "environments", "local", "engines", "default", "type"): "spark_submit"}
+BARE = {("lake.yaml", "environments", "local", "engines", "default", "type"): "spark_submit"}
+YARN = {("lake.yaml", "environments", "local", "engines", "default", "master"): "yarn"}
+SUBMIT = {**BARE, **YARN}
 DAY = timedelta(days=1)
 
 USES: dict[str, dict[str, Use]] = {
@@ -332,9 +334,9 @@ USES: dict[str, dict[str, Use]] = {
         "env": Use({"A": "b"}, engine_option("env"), {"A": "b"}, LOCAL),
     },
     "engine spark_submit": {
-        "type": Use("spark_submit", lambda plan: plan.environment.engines["default"].type, "spark_submit"),
-        "conn_id": Use("spark_default", engine_option("conn_id"), "spark_default", SUBMIT),
-        "master": Use("yarn", engine_option("master"), "yarn", SUBMIT),
+        "type": Use("spark_submit", lambda plan: plan.environment.engines["default"].type, "spark_submit", YARN),
+        "conn_id": Use("spark_default", engine_option("conn_id"), "spark_default", BARE),
+        "master": Use("yarn", engine_option("master"), "yarn", BARE),
         "deploy_mode": Use("cluster", engine_option("deploy_mode"), "cluster", SUBMIT),
         "spark_binary": Use("/s", engine_option("spark_binary"), "/s", SUBMIT),
         "python": Use("/p", engine_option("python"), "/p", SUBMIT),
@@ -496,8 +498,8 @@ MISUSES: dict[str, dict[str, Misuse]] = {
     },
     "engine spark_submit": {
         "type": Misuse("spark", "wrong-value"),
-        "conn_id": Misuse(5, "wrong-type", beside=SUBMIT),
-        "master": Misuse("", "wrong-value", "''", beside=SUBMIT),
+        "conn_id": Misuse(5, "wrong-type", beside=BARE),
+        "master": Misuse("", "wrong-value", "''", beside=BARE),
         "deploy_mode": Misuse("remote", "wrong-value", beside=SUBMIT),
         "spark_binary": Misuse(LIST, "wrong-type", "spark_binary", beside=SUBMIT),
         "python": Misuse(3.9, "wrong-type", beside=SUBMIT),

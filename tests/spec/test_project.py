@@ -176,6 +176,14 @@ WRONG = {
     "an engine of later": ("environments: {e: {engines: {default: {type: glue}}}}", [("not-supported-yet", 1, 46)]),
     "an engine without a type": ("environments: {e: {engines: {default: {}}}}", [("missing-key", 1, 30)]),
     "an unknown engine": ("environments: {e: {engines: {default: {type: loca}}}}", [("wrong-value", 1, 46)]),
+    "a cluster without an address": (
+        "environments: {e: {engines: {default: {type: spark_submit}}}}",
+        [("engine", 1, 30)],
+    ),
+    "a cluster with two addresses": (
+        "environments: {e: {engines: {default: {type: spark_submit, master: yarn, conn_id: a}}}}",
+        [("engine", 1, 30)],
+    ),
     "a wrong default": ("defaults: {retries: many, sql: SELECT 1}", [("wrong-type", 1, 21), ("unknown-key", 1, 27)]),
     "a list": ("- a", [("wrong-type", 1, 1)]),
     "a variable": ("environments: {local: {base_path: '${HOME}'}}", [("unknown-variable", 1, 38)]),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +30,7 @@ from airflow_lake_provider.protocol.secrets import missing_secrets
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+    from pyiceberg.typedef import Identifier
 
     from airflow_lake_provider.protocol import Catalog
 
@@ -96,19 +101,50 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
 def _loaded(catalog: Catalog, properties: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pyiceberg.catalog import load_catalog
         from pyiceberg.exceptions import NoSuchTableError
 
-        prefix = catalog.namespace_prefix
-        opened = load_catalog(catalog.name, **properties)
-        for namespace in opened.list_namespaces():
-            if not namespace[0].startswith(prefix):
+        # Airflow 2.11 and 3.0 keep SQLAlchemy 1.4, with which PyIceberg cannot open a database.
+        found = _in_sqlite(catalog, properties) if catalog.type == "sqlite" else _in_catalog(catalog, properties)
+        for identifier, load in found:
+            try:
+                yield ".".join(identifier).removeprefix(catalog.namespace_prefix), load()
+            except NoSuchTableError:  # dropped in this moment, or no Iceberg table
                 continue
-            for identifier in opened.list_tables(namespace):
-                try:
-                    yield ".".join(identifier).removeprefix(prefix), opened.load_table(identifier)
-                except NoSuchTableError:  # dropped in this moment, or no Iceberg table
-                    continue
+
+
+def _in_catalog(catalog: Catalog, properties: Mapping[str, str]) -> Iterator[tuple[Identifier, Callable[[], Table]]]:
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NotInstalledError
+
+    try:
+        opened = load_catalog(catalog.name, **properties)
+    except NotInstalledError as exc:
+        if catalog.type != "jdbc":
+            raise
+        raise LakeError(
+            f"PyIceberg reads a jdbc catalog by SQLAlchemy 2; here is {version('sqlalchemy')}, which Airflow 2.11 and "
+            "3.0 need. Run this command where a newer Airflow is installed, or ask Spark"
+        ) from exc
+    for namespace in opened.list_namespaces():
+        if not namespace[0].startswith(catalog.namespace_prefix):
+            continue
+        for identifier in opened.list_tables(namespace):
+            yield identifier, partial(opened.load_table, identifier)
+
+
+def _in_sqlite(catalog: Catalog, properties: Mapping[str, str]) -> Iterator[tuple[Identifier, Callable[[], Table]]]:
+    from pyiceberg.table import StaticTable
+
+    # Writable, for a killed writer's journal has to be rolled back; never created.
+    place = f"{Path(catalog.properties['path']).absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(place, uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        rows = database.execute("SELECT * FROM iceberg_tables WHERE catalog_name = ?", (catalog.name,)).fetchall()
+    for row in rows:
+        is_view = "iceberg_type" in row.keys() and row["iceberg_type"] == "VIEW"  # noqa: SIM118 - of values otherwise
+        if row["table_namespace"].startswith(catalog.namespace_prefix) and not is_view:
+            load = partial(StaticTable.from_metadata, row["metadata_location"], dict(properties))
+            yield (row["table_namespace"], row["table_name"]), load
 
 
 def _entry(name: str, table: Table) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -78,3 +79,40 @@ def test_catalog_that_is_broken_is_an_error_in_a_sentence(lake: Lake, project: P
     assert result.exit_code == 1
     assert "catalog.db" in result.err
     assert "Traceback" not in result.err
+
+
+def _forbid_sqlalchemy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyIceberg's catalog in a database cannot be imported, as with the SQLAlchemy 1.4 of Airflow 2.11 and 3.0."""
+    monkeypatch.setitem(sys.modules, "pyiceberg.catalog.sql", None)
+
+
+def test_embedded_catalog_needs_no_sqlalchemy_2(lake: Lake, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _forbid_sqlalchemy_2(monkeypatch)
+    entries = lake("tables", filled, "--json").document
+    assert [(entry["table"], entry["rows"]) for entry in entries] == [("gold.none", None), ("silver.orders", 3)]
+
+
+def test_catalog_in_another_database_says_that_it_needs_sqlalchemy_2(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _forbid_sqlalchemy_2(monkeypatch)
+    keys = f"{{type: jdbc, uri: 'jdbc:postgresql://127.0.0.1:1/lake', warehouse: {tmp_path}/warehouse}}"
+    (tmp_path / "lake.yaml").write_text(f"environments: {{local: {{catalog: {keys}}}}}")
+    result = lake("tables", tmp_path, "--json")
+    assert result.exit_code == 1
+    assert "PyIceberg reads a jdbc catalog by SQLAlchemy 2; here is" in result.err
+    assert "Airflow 2.11 and 3.0" in result.err
+
+
+def test_view_and_another_catalog_of_the_database_are_no_tables_of_this_one(lake: Lake, filled: Path) -> None:
+    with sqlite3.connect(filled / ".lake" / "catalog.db") as database:
+        for statement in (
+            "ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)",
+            "UPDATE iceberg_tables SET iceberg_type = 'TABLE'",
+            "INSERT INTO iceberg_tables SELECT catalog_name, 'gold', 'seen', metadata_location, NULL, 'VIEW'"
+            " FROM iceberg_tables WHERE table_name = 'orders'",
+            "INSERT INTO iceberg_tables SELECT 'other', table_namespace, table_name, metadata_location, NULL, 'TABLE'"
+            " FROM iceberg_tables WHERE table_name = 'none'",
+        ):
+            database.execute(statement)
+    assert [entry["table"] for entry in lake("tables", filled, "--json").document] == ["gold.none", "silver.orders"]

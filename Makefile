@@ -19,7 +19,7 @@ SPARK_VENV := .venv-spark
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --no-input
 AIRFLOW_CONSTRAINTS := constraints/airflow-3.3.txt
-SPARK_CONSTRAINTS := $(wildcard airflow_lake_provider/engines/constraints/*.txt) airflow_lake_provider/engines/data_plane.py
+SPARK_CONSTRAINTS := $(wildcard airflow_lake_provider/engines/constraints/*.txt) airflow_lake_provider/engines/data_plane.py airflow_lake_provider/engines/class_archive.py
 
 export LAKE_SPARK_PYTHON := $(CURDIR)/$(SPARK_VENV)/bin/python
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from airflow_lake_provider.engines.class_archive import archive_options
 from airflow_lake_provider.engines.data_plane import probe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,10 +65,14 @@ def run(part: Part, junit: Path, output: IO[str] | None = None) -> Counter[str]:
     """
     command = [part.python, "-m", "pytest", "-q", f"--junitxml={junit}", *part.arguments]
     # The suite's JVMs live for seconds on a few rows: a quick start counts, the second compiler does not.
-    env = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", **os.environ}
+    java_options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    env = dict(os.environ)
     if part.python == SPARK_PYTHON:
-        # pytest starts Spark by itself there; elsewhere the engine finds the Java that belongs to Spark's Python.
-        env["JAVA_HOME"] = str(probe(Path(SPARK_PYTHON)).java_home)
+        # pytest starts Spark by itself there; elsewhere the engine finds what belongs to Spark's Python.
+        plane = probe(Path(SPARK_PYTHON))
+        env["JAVA_HOME"] = str(plane.java_home)
+        java_options = f"{java_options} {archive_options(plane) or ''}"
+    env.setdefault("JAVA_TOOL_OPTIONS", java_options)
     code = subprocess.run(
         command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
     ).returncode

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.engines.class_archive import build_class_archive, class_archive
 from airflow_lake_provider.engines.data_plane import (
     COORDINATES,
     JAVA_VERSION,
@@ -78,9 +79,7 @@ def _install(folder: Path, *, force: bool, say: Callable[[str], None], cache: Pa
         if _marker(folder).get("coordinates") != list(_jars()):
             _bring_jars(python, find_java() or _java_of(python), cache, say)
             _finish(folder)
-        plane = probe(python)
-        say(f"Spark {plane.spark_version} is installed in {folder}")
-        return plane
+        return _ready(folder, cache, say)
     if folder.exists() and any(folder.iterdir()):
         if not ((folder / MARKER).exists() or (folder / _BUILDING).exists()):
             raise EngineError(
@@ -106,7 +105,17 @@ def _install(folder: Path, *, force: bool, say: Callable[[str], None], cache: Pa
     )
     _finish(folder)
     (folder / _BUILDING).unlink()
-    plane = probe(python)
+    return _ready(folder, cache, say)
+
+
+def _ready(folder: Path, cache: Path, say: Callable[[str], None]) -> DataPlane:
+    plane = probe(folder / "bin" / "python")
+    archive = class_archive(plane).name
+    if _marker(folder).get("class_archive") != archive:
+        say("Archiving Spark's classes, so that jobs start quicker")
+        if not build_class_archive(plane, cache=cache):
+            say("This Java makes no archive of classes; jobs start without one, some seconds slower")
+        _finish(folder, class_archive=archive)
     say(f"Spark {plane.spark_version} is installed in {folder}")
     return plane
 
@@ -129,8 +138,8 @@ def _marker(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _finish(folder: Path) -> None:
-    marker = {"constraints": _fingerprint(), "coordinates": _jars()}
+def _finish(folder: Path, **more: str) -> None:
+    marker = {"constraints": _fingerprint(), "coordinates": _jars(), **more}
     (folder / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
 
 

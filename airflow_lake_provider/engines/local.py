@@ -11,8 +11,10 @@ from pathlib import Path
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob
 from airflow_lake_provider.engines.bundle import job_library
 from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.engines.class_archive import with_archive
 from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane, required_coordinates
 from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch, driver_environment
+from airflow_lake_provider.engines.mwaa import refuse_on_mwaa
 
 
 class LocalEngine:
@@ -25,6 +27,7 @@ class LocalEngine:
     :param env: more environment variables for the driver. It gets this process's environment without Airflow's
         (``AIRFLOW...``), ``PYTHONPATH``, ``SPARK_HOME`` and the like; ``TZ`` is UTC.
     :param log: where the job's own lines, Spark's errors and the progress go.
+    :raises EngineNotAllowed: this is a container of MWAA.
     """
 
     name = "local"
@@ -40,6 +43,7 @@ class LocalEngine:
         log: logging.Logger | None = None,
         cache: Path | None = None,
     ) -> None:
+        refuse_on_mwaa("Engine 'local'")
         self._python = python
         self._env = dict(env or {})
         self._log = log or logging.getLogger(__name__)
@@ -102,8 +106,10 @@ class LocalEngine:
             "JAVA_HOME": str(plane.java_home),
             "SPARK_LOCAL_IP": "127.0.0.1",
         }
+        conf = with_archive(plane, job.request.spark_conf)
         if missing := plane.missing_coordinates(required_coordinates(job.request, plane.spark_version)):
-            conf = {"spark.jars.packages": ",".join(missing), "spark.jars.ivy": str(self._cache / "ivy")}
+            conf |= {"spark.jars.packages": ",".join(missing), "spark.jars.ivy": str(self._cache / "ivy")}
+        if conf:
             words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
             environment["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
         return Launch(self._command(job, plane), {**environment, **self._env})

@@ -12,10 +12,12 @@ from typing import Any
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob
 from airflow_lake_provider.engines.bundle import entry_script, job_library
 from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.engines.class_archive import with_archive
 from airflow_lake_provider.engines.connection import FindConnection, connection_from_environment
 from airflow_lake_provider.engines.data_plane import ICEBERG_RUNTIME, SQLITE_JDBC, avro_coordinate, reads_avro
 from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch
 from airflow_lake_provider.engines.kubernetes import KubernetesMaster
+from airflow_lake_provider.engines.mwaa import refuse_on_mwaa
 from airflow_lake_provider.engines.spark_cluster import ClusterRuns, in_cluster
 from airflow_lake_provider.engines.spark_command import (
     SparkSubmit,
@@ -175,15 +177,19 @@ class SparkSubmitEngine:
             target = SparkTarget(master=self._master_option)
         else:
             target = target_of(self._find_connection(self._conn_id or ""), keytabs=self._cache / "keytabs")
-        return over(target, **self._target_options).checked()
+        target = over(target, **self._target_options).checked()
+        if target.is_local:
+            refuse_on_mwaa(f"Engine 'spark_submit' with the master {target.master}")
+        return target
 
     def _client(self, job: SparkJob, target: SparkTarget) -> Launch:
         program = find_spark_submit(target.spark_binary, self._env, cache=self._cache)
         own_python = str(program.plane.python) if program.plane is not None else None
         python = self._python or (own_python if target.is_local else None)
+        archive = with_archive(program.plane, job.request.spark_conf) if program.plane is not None else {}
         conf = {"spark.pyspark.python": python, "spark.pyspark.driver.python": own_python if python else None}
         files = (str(job_library(cache=self._cache).path), str(entry_script(cache=self._cache)))
-        return Launch(self._command(job, target, program, conf, {}, files), program.environment)
+        return Launch(self._command(job, target, program, conf, archive, files), program.environment)
 
     def _command(
         self,

@@ -28,7 +28,9 @@ from airflow_lake_provider.spec.problem import Problem
 from airflow_lake_provider.spec.reading import locate
 from airflow_lake_provider.spec.values import in_zone, task_id
 
-_DAG_ARGUMENTS = ("tags", "owner", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs")
+_DAG_ARGUMENTS = (
+    "tags", "owner", "owner_links", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs",
+)  # fmt: skip
 
 
 def plan_pipeline(

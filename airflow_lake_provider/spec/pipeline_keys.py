@@ -22,10 +22,13 @@ from airflow_lake_provider.spec.key import (
 from airflow_lake_provider.spec.schedule import SCHEDULE_FORM, AssetCondition, read_schedule
 from airflow_lake_provider.spec.table import LayerKeys
 from airflow_lake_provider.spec.values import (
+    LINK_FORM,
     MOMENT_FORM,
     PIPELINE_FORM,
     TAG_FORM,
+    read_link,
     read_moment,
+    read_owner,
     read_pipeline_id,
     read_tag,
     read_timezone,
@@ -33,6 +36,8 @@ from airflow_lake_provider.spec.values import (
 )
 
 Tag = Annotated[FilledText, AfterValidator(read_tag), WithJsonSchema(TAG_FORM)]
+Link = Annotated[FilledText, AfterValidator(read_link), WithJsonSchema(LINK_FORM)]
+_Owner = Annotated[FilledText, AfterValidator(read_owner)]
 Moment = Annotated[datetime, BeforeValidator(read_moment), WithJsonSchema(MOMENT_FORM)]
 _PipelineId = Annotated[StrictStr, AfterValidator(read_pipeline_id), WithJsonSchema(PIPELINE_FORM)]
 _Schedule = Annotated[
@@ -75,6 +80,11 @@ class PipelineKeys(Keys):
     )
     tags: Listed[Tag] | None = key("Words to find the DAG by in Airflow.", ["sales", "iceberg"], "sales")
     owner: FilledText | None = key("Who is responsible, as Airflow shows it.", "data-platform")
+    owner_links: dict[_Owner, Link] | None = key(
+        "Where the owners' names lead in Airflow's list of DAGs: the address of a page, or `mailto:`. Owners that no "
+        "table has are left alone.",
+        {"data-platform": "https://wiki.example.com/data-platform", "sales": "mailto:sales@example.com"},
+    )
     params: dict[str, Any] | None = key(
         "Airflow's params with their defaults; templates read them as `{{ params.name }}`.", {"country": "DE"}
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_lake_provider.spec.problem import bad, did_you_mean, expected_one_of, show
@@ -15,6 +16,7 @@ from airflow_lake_provider.spec.problem import bad, did_you_mean, expected_one_o
 MAX_NAME = 128
 MAX_TASK_ID = 250
 _MAX_TAG = 100
+_MAX_LINK = 500  # what Airflow's database keeps of an owner's name and of a link
 _MAX_DAYS = 36_500
 _YEARS = (1900, 9000)
 ERROR_DAG = "lake_spec_errors"
@@ -67,6 +69,10 @@ FRACTION_FORM = {
     ],
 }
 TAG_FORM = {**text_form("tag", r"\S", "some text"), "maxLength": _MAX_TAG}
+LINK_FORM = {
+    **text_form("link", r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]|mailto:[^\s?])\S*$", "`https://...` or `mailto:...`"),
+    "maxLength": _MAX_LINK,
+}
 
 
 def read_pipeline_id(value: str) -> str:
@@ -86,6 +92,27 @@ def read_tag(value: str) -> str:
     """Check a DAG's tag."""
     if len(value) > _MAX_TAG:
         raise bad("wrong-value", f"the tag {show(value)} has {len(value)} characters", f"expected at most {_MAX_TAG}")
+    return value
+
+
+def read_owner(value: str) -> str:
+    """Check the name of an owner that a link belongs to."""
+    if len(value) > _MAX_LINK:
+        raise bad("wrong-value", f"the owner's name has {len(value)} characters", f"expected at most {_MAX_LINK}")
+    return value
+
+
+def read_link(value: str) -> str:
+    """Check what a name in Airflow's pages leads to: an address of the web or of mail, nothing that a browser runs."""
+    try:
+        parts = urlsplit(value)
+        is_link = bool(parts.path if parts.scheme == "mailto" else parts.scheme in ("http", "https") and parts.netloc)
+    except ValueError:
+        is_link = False
+    if not is_link or re.search(r"\s", value):
+        raise bad("wrong-value", f"{show(value)} is not a link", "expected `https://...` or `mailto:...`")
+    if len(value) > _MAX_LINK:
+        raise bad("wrong-value", f"the link has {len(value)} characters", f"expected at most {_MAX_LINK}")
     return value
 
 

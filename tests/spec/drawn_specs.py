@@ -126,6 +126,9 @@ PIPELINE: dict[str, st.SearchStrategy[Any]] = {
     "end_date": st.sampled_from(["2027-01-01", "2027-06-01T00:00:00"]),
     "tags": listed,
     "owner": one_line,
+    "owner_links": st.dictionaries(
+        one_line, st.sampled_from(["https://wiki.example/a?b#c", "mailto:a@b.example"]), max_size=2
+    ),
     "params": st.dictionaries(one_line, nested, max_size=3),
     "dagrun_timeout": durations,
     "dag_display_name": filled,

@@ -4,6 +4,7 @@
     |- SpecError              a spec is wrong; carries every located mistake
     |  `- UnknownName         an environment or a table was asked for that is not there
     |- EngineError            the platform refused, or is not set up
+    |  |- EngineNotAllowed    the engine must not run in this place, with the reason
     |  `- EngineNotInstalled  something to install first, with the command
     |- JobError               a run ended badly
     |  |- JobFailed           the job says why, or the platform does
@@ -44,6 +45,10 @@ class UnknownName(SpecError):
 
 class EngineError(LakeError):
     """The platform refused the job, or is not set up to take it."""
+
+
+class EngineNotAllowed(EngineError):
+    """The engine must not run where the task does; the message says why, and what to use there."""
 
 
 class EngineNotInstalled(EngineError):

@@ -20,6 +20,7 @@ from airflow_lake_provider.compat import (
 from airflow_lake_provider.engines import Engine, RunHandle, get_engine
 from airflow_lake_provider.exceptions import (
     EngineError,
+    EngineNotAllowed,
     EngineNotInstalled,
     JobError,
     LakeError,
@@ -286,7 +287,7 @@ def airflow_exception(cause: LakeError | TableReport) -> AirflowException:
     """
     if isinstance(cause, TableReport):
         return AirflowSkipException(f"{cause.table}: {'; '.join(cause.warnings) or 'nothing to do for this run'}")
-    lasting = isinstance(cause, QualityCheckFailed | SpecError | EngineNotInstalled | ProtocolError)
+    lasting = isinstance(cause, QualityCheckFailed | SpecError | EngineNotAllowed | EngineNotInstalled | ProtocolError)
     if lasting or (isinstance(cause, JobError) and not cause.retryable):
         return AirflowFailException(str(cause))
     return AirflowException(str(cause))

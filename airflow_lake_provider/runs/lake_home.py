@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_lake_provider.engines.mwaa import is_allowed, is_mwaa
 from airflow_lake_provider.exceptions import SpecError
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def prepare_lake_home(environment: Environment) -> None:
         raise SpecError(
             f"The lake's folder {home} lies in the checkout of one version of a DAG bundle and would vanish with it. "
             "Set LAKE_HOME to a folder that stays, or name a catalog and a job_root in lake.yaml."
+        )
+    if is_mwaa() and not is_allowed():
+        raise SpecError(
+            f"The lake's folder {home} lies in one container of MWAA: no other worker sees it, and it vanishes with "
+            "the container. Name a catalog and a job_root in S3 in lake.yaml (docs/how-to/mwaa.md)."
         )
     if "?" in str(home):
         raise SpecError(

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow_lake_provider.engines import InMemoryEngine, Status
 from airflow_lake_provider.exceptions import (
     EngineError,
+    EngineNotAllowed,
     EngineNotInstalled,
     JobCancelled,
     JobFailed,
@@ -129,6 +130,7 @@ def test_wrong_arguments_fail_the_task_before_anything_is_submitted(
         (JobCancelled("x"), AirflowException),
         (JobReportMissing("x"), AirflowException),
         (EngineError("x"), AirflowException),
+        (EngineNotAllowed("x"), AirflowFailException),
         (EngineNotInstalled("x"), AirflowFailException),
         (QualityCheckFailed("x"), AirflowFailException),
         (SpecError("x"), AirflowFailException),

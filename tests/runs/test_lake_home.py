@@ -33,6 +33,17 @@ def test_checkout_of_a_bundle_version_is_refused(environment: Environment, tmp_p
     assert not home.exists()
 
 
+def test_folder_in_a_container_of_mwaa_is_refused(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "Amazon_MWAA_331")
+    with pytest.raises(SpecError, match=r"no other worker sees it.*Name a catalog and a job_root in S3"):
+        prepare_lake_home(environment)
+    assert not environment.lake_home.exists()
+
+    monkeypatch.setenv("LAKE_LOCAL_ON_MWAA", "true")
+    prepare_lake_home(environment)
+    assert environment.lake_home.exists()
+
+
 def test_folder_whose_name_ends_early_for_a_database_is_refused(environment: Environment, tmp_path: Path) -> None:
     home = tmp_path / "why?" / ".lake"
     with pytest.raises(SpecError, match=r"has a '\?' in its path"):

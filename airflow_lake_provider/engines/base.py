@@ -41,7 +41,8 @@ class RunState:
 class RunHandle:
     """What finds a started run again, from any process: ``handle.json``.
 
-    ``extras`` are the engine's own (process id, application id, job name), text values only.
+    ``detached``: the run goes on without the process that started it, and can be watched and cancelled from any
+    machine of this Airflow. ``extras`` are the engine's own (process id, application id, job name), text values only.
     """
 
     engine: str
@@ -49,6 +50,7 @@ class RunHandle:
     request_id: str
     submitted_at: str
     url: str | None = None
+    detached: bool = False
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -57,12 +59,14 @@ class SparkJob:
     """What an engine starts: the job library with the one argument ``--request-uri``.
 
     ``request_uri`` lies in the job folder; ``request`` is the same document, read. ``options`` are the platform's own
-    settings (``engine_options``), for the engine to pass on as they are.
+    settings (``engine_options``), for the engine to pass on as they are. ``detached`` asks for a run that does not end
+    with the process that starts it; whether it became one, the handle says.
     """
 
     request: JobRequest
     request_uri: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    detached: bool = False
 
     @property
     def request_id(self) -> str:

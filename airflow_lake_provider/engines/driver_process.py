@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -20,9 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
-from airflow_lake_provider.engines.driver_log import DriverLog, cause_of
+from airflow_lake_provider.engines.driver_end import ABANDONED, CANCELLED, LEFTOVERS, LOG, STATUS, last_state, sweep
+from airflow_lake_provider.engines.driver_log import DriverLog
+from airflow_lake_provider.engines.heartbeat import BEAT_SECONDS, Heartbeats
 from airflow_lake_provider.engines.process import started_at, this_host
-from airflow_lake_provider.engines.supervisor import NOT_STARTED
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import from_json, to_json
 from airflow_lake_provider.protocol.store import local_path
@@ -30,13 +30,9 @@ from airflow_lake_provider.protocol.store import local_path
 GRACE_SECONDS = 10.0
 """How long a stopped driver has to end by itself before it is killed."""
 
-_SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _PROCESS = "process.json"
-_DRIVER = "driver.pid"
-_STATUS = "exit.json"
-_CANCELLED = "cancelled"
-_LOG = "driver.log"
+_IN_CACHE = "cache"
 # What a driver must not see: the secrets of Airflow, and what would lead it to another Python or another Spark.
 _DROPPED = ("AIRFLOW", "_AIRFLOW", "__AIRFLOW", "PYSPARK_")
 _DROPPED_NAMES = frozenset(
@@ -52,20 +48,29 @@ class Launch:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Started:
     """A driver that this process started: only its parent learns how a process ended."""
 
     supervisor: subprocess.Popen[bytes]
-    lifeline: int
+    lifeline: int | None
+
+    def cut(self) -> None:
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
 
 
 class DriverProcesses:
     """The drivers of one engine on this machine.
 
     The driver, its JVM and what they start form one process group. It ends when the job ends, when somebody cancels
-    it, and when the process that submitted it dies, however that dies. Beside the job's documents (in the cache
-    folder, when those live in S3) lie ``driver.log`` with all the driver's output, ``process.json`` and ``exit.json``.
+    it, and, unless the job is detached, when the process that submitted it dies, however that dies. Beside the job's
+    documents (in the cache folder, when those live in S3) lie ``driver.log`` with all the driver's output,
+    ``process.json``, ``heartbeat`` and ``exit.json``.
+
+    On the driver's own machine its state is exact at once. Another machine that shares the folder knows it by
+    ``exit.json`` and the heartbeat, and cancels by a file.
 
     :param engine: the engine's name, for the handles.
     :param log: where the job's own lines, Spark's errors and the progress go.
@@ -77,6 +82,7 @@ class DriverProcesses:
         self._log = log
         self._cache = cache
         self._started: dict[str, _Started] = {}
+        self._heartbeats = Heartbeats()
         self._logs: dict[str, DriverLog] = {}
 
     def submit(
@@ -98,6 +104,7 @@ class DriverProcesses:
                 else:
                     handle = self._start(job, folder, launch(), extras or {})
                     _write(folder / _PROCESS, to_json(handle))
+                    self._let_begin(handle)
         except OSError as exc:
             raise EngineError(f"The job cannot be started from {folder}: {exc}") from exc
         self.follow(handle)
@@ -105,58 +112,78 @@ class DriverProcesses:
 
     def folder(self, job: SparkJob) -> Path:
         """Return where the files of the job's driver lie: its job folder, or a place in the cache."""
-        place = job.request_uri.rpartition("/")[0]
-        if "://" in place and not place.startswith("file://"):
+        if _is_remote(job):
             return self._cache / "runs" / job.request_id
-        return local_path(place).absolute()
+        return local_path(job.request_uri.rpartition("/")[0]).absolute()
 
     def follow(self, handle: RunHandle) -> None:
         """From now on, pass the driver's output on to the log with each :meth:`state`."""
         if handle.request_id not in self._logs:
-            self._logs[handle.request_id] = DriverLog(Path(handle.extras["folder"]) / _LOG, self._log)
+            self._logs[handle.request_id] = DriverLog(Path(handle.extras["folder"]) / LOG, self._log)
 
     def state(self, handle: RunHandle) -> RunState:
-        """Say where the driver stands; of a run that is followed, pass on what it has written since the last call."""
+        """Say where the driver stands; of a run that is followed, pass on what it has written since the last call.
+
+        :raises EngineError: it runs on another machine, and its folder cannot be seen from here.
+        """
         folder = Path(handle.extras["folder"])
         ended = self._ended(handle, folder)
         if handle.request_id in self._logs:
             self._logs[handle.request_id].follow(final=ended)
         if not ended:
             return RunState(Status.RUNNING)
-        self._release(handle)
-        return _last_state(handle, folder)
+        self._release(handle, folder)
+        return last_state(folder, process=f"process {handle.run_id}")
 
     def cancel(self, handle: RunHandle) -> None:
-        """Stop the driver and everything it started; returns when they are gone."""
+        """Stop the driver and everything it started.
+
+        Returns when they are gone; where they run on another machine, at the latest after the time they have for it.
+
+        :raises EngineError: it runs on another machine, and its folder cannot be seen or written from here.
+        """
         folder = Path(handle.extras["folder"])
         if self._ended(handle, folder):
             return
-        pid = int(handle.extras["pid"])
-        (folder / _CANCELLED).touch()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+        try:
+            (folder / CANCELLED).touch()
+        except OSError as exc:
+            raise EngineError(f"The job cannot be cancelled: {folder} cannot be written: {exc}") from exc
+        is_here = handle.extras["host"] == this_host()
+        if is_here:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(handle.extras["pid"]), signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS + 5
         while not self._ended(handle, folder):
             if time.monotonic() > deadline:
-                _kill(pid, folder)
+                if is_here:
+                    _kill(handle, folder)
                 return
             time.sleep(0.05)
 
     def describe(self, handle: RunHandle) -> str:
         """Say which process it is, and where its whole output lies."""
         extras = handle.extras
-        return f"process {extras['pid']} on {extras['host'].split()[0]}, log: {extras['folder']}/{_LOG}"
+        return f"process {extras['pid']} on {extras['host'].split()[0]}, log: {extras['folder']}/{LOG}"
 
     def _start(self, job: SparkJob, folder: Path, launch: Launch, extras: Mapping[str, str]) -> RunHandle:
-        for leftover in (_DRIVER, _STATUS, _CANCELLED):
+        detached = job.detached and not _is_remote(job)
+        if job.detached and not detached:
+            self._log.warning(
+                "%s is no folder of a file system, so nobody but this machine can watch the driver: the task waits on "
+                "its worker. Put job_root on a file system that workers and triggerers share, or set deferrable: false",
+                job.request_uri.rpartition("/")[0],
+            )
+        for leftover in LEFTOVERS:
             (folder / leftover).unlink(missing_ok=True)
         lifeline_end, lifeline = os.pipe()
         try:
-            with (folder / _LOG).open("ab") as output:
+            with (folder / LOG).open("ab") as output:
                 supervisor = subprocess.Popen(
                     [
                         sys.executable, "-I", str(_SUPERVISOR),
-                        str(folder), str(os.getpid()), str(GRACE_SECONDS), str(lifeline_end),
+                        str(folder), "0" if detached else str(os.getpid()),
+                        str(GRACE_SECONDS), str(BEAT_SECONDS), str(lifeline_end),
                         *launch.command,
                     ],
                     stdin=subprocess.DEVNULL,
@@ -167,7 +194,7 @@ class DriverProcesses:
                     pass_fds=(lifeline_end,),
                     start_new_session=True,
                 )  # fmt: skip
-        except OSError:
+        except BaseException:
             os.close(lifeline)
             raise
         finally:
@@ -178,35 +205,53 @@ class DriverProcesses:
             run_id=str(supervisor.pid),
             request_id=job.request_id,
             submitted_at=datetime.now(UTC).isoformat(),
+            detached=detached,
             extras={
                 **extras,
                 "host": this_host(),
                 "pid": str(supervisor.pid),
                 "started": started_at(supervisor.pid) or "",
                 "folder": str(folder),
+                **({"place": _IN_CACHE} if _is_remote(job) else {}),
             },
         )
+
+    def _let_begin(self, handle: RunHandle) -> None:
+        """Let a detached driver begin: from now on ``process.json`` finds it. Before, it would end with its worker."""
+        started = self._started[handle.request_id]
+        if handle.detached and started.lifeline is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(started.lifeline, b"+")
+            started.cut()
 
     def _ended(self, handle: RunHandle, folder: Path) -> bool:
         started = self._started.get(handle.request_id)
         if started is not None:
             return started.supervisor.poll() is not None
-        if (folder / _STATUS).exists():
+        if (folder / STATUS).exists():
             return True
-        if handle.extras["host"] != this_host():
-            # A driver ends with the worker that started it, and a run is looked for elsewhere only after that.
+        if handle.extras["host"] == this_host():
+            return started_at(int(handle.extras["pid"])) != handle.extras["started"]
+        if (folder / ABANDONED).exists():
             return True
-        return started_at(int(handle.extras["pid"])) != handle.extras["started"]
+        if handle.extras.get("place") == _IN_CACHE:
+            # The files are there alone. Such a driver ends with its worker, and is looked for elsewhere only then.
+            return True
+        if not self._heartbeats.has_stopped(folder):
+            return False
+        # Should it only have been asleep (a machine that was paused): another run may take its place from now on.
+        with contextlib.suppress(OSError):
+            (folder / ABANDONED).touch()
+        return True
 
-    def _release(self, handle: RunHandle) -> None:
+    def _release(self, handle: RunHandle, folder: Path) -> None:
         """Forget a driver that has ended; where somebody killed its supervisor, end the driver in its place."""
+        self._heartbeats.forget(folder)
         started = self._started.pop(handle.request_id, None)
-        if started is None:
-            return
-        os.close(started.lifeline)
-        folder = Path(handle.extras["folder"])
-        if not (folder / _STATUS).exists():
-            _kill(started.supervisor.pid, folder)
+        if started is not None:
+            started.cut()
+        if handle.extras["host"] == this_host() and not (folder / STATUS).exists():
+            sweep(folder)
 
 
 def driver_environment(*, keep: Collection[str] = ()) -> dict[str, str]:
@@ -222,48 +267,16 @@ def driver_environment(*, keep: Collection[str] = ()) -> dict[str, str]:
     return {**environment, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
 
 
-def _last_state(handle: RunHandle, folder: Path) -> RunState:
-    try:
-        status = json.loads((folder / _STATUS).read_bytes())
-    except FileNotFoundError:
-        status = None
-    if status is not None and status["returncode"] == 0:
-        return RunState(Status.SUCCEEDED)
-    if (folder / _CANCELLED).exists():
-        return RunState(Status.CANCELLED, "cancelled")
-    if status is None:
-        return RunState(Status.LOST, f"process {handle.run_id} has gone and left no exit status")
-    if status["returncode"] == NOT_STARTED and status["reason"]:
-        return RunState(Status.FAILED, f"the driver could not be started: {status['reason']}")
-    if status["reason"]:
-        return RunState(Status.LOST, f"the driver was stopped: {status['reason']}")
-    return RunState(Status.FAILED, _why(folder, status["returncode"]))
+def _is_remote(job: SparkJob) -> bool:
+    """Whether the job folder lies where no file of a process can."""
+    return "://" in job.request_uri and not job.request_uri.startswith("file://")
 
 
-def _why(folder: Path, returncode: int) -> str:
-    output = DriverLog(folder / _LOG, _SILENT)
-    output.follow(final=True)
-    cause = cause_of(output.tail)
-    if returncode < 0:
-        name = signal.Signals(-returncode).name
-        hint = " (does the machine have enough memory for driver_memory?)" if name == "SIGKILL" else ""
-        return f"the driver was killed by {name}{hint}"
-    return f"the driver ended with exit code {returncode}{_signal_of(returncode)}" + (f": {cause}" if cause else "")
-
-
-def _signal_of(returncode: int) -> str:
-    """Name the signal that ended the Python of a driver whose JVM came through: spark-submit reports 128 and more."""
-    with contextlib.suppress(ValueError):
-        return f" (killed by {signal.Signals(returncode - 128).name})"
-    return ""
-
-
-def _kill(supervisor: int, folder: Path) -> None:
-    """Kill a driver's whole group and its supervisor."""
-    with contextlib.suppress(OSError, ValueError):
-        os.killpg(int((folder / _DRIVER).read_text()), signal.SIGKILL)
+def _kill(handle: RunHandle, folder: Path) -> None:
+    """Kill a driver's whole group and its supervisor, which is still alive."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(supervisor, signal.SIGKILL)
+        os.kill(int(handle.extras["pid"]), signal.SIGKILL)
+    sweep(folder)
 
 
 @contextlib.contextmanager

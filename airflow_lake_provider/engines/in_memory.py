@@ -99,6 +99,7 @@ class InMemoryEngine:
             run_id=f"in-memory-{job.request_id[:8]}",
             request_id=job.request_id,
             submitted_at=datetime.now(UTC).isoformat(),
+            detached=job.detached,
         )
 
     def state(self, handle: RunHandle) -> RunState:

@@ -85,6 +85,7 @@ class ClusterRuns:
             request_id=job.request_id,
             submitted_at=datetime.now(UTC).isoformat(),
             url=page,
+            detached=True,
             extras={
                 "deploy_mode": CLUSTER,
                 "master": url,

@@ -98,6 +98,19 @@ class EngineContract(ABC):
         assert again == handle
         assert until_ended(engine, again).status is Status.SUCCEEDED
 
+    def test_detached_job_says_so_and_ends_like_any(self, job: SparkJob) -> None:
+        engine = self.good()
+        handle = engine.submit(replace(job, detached=True))
+        assert handle.detached
+        assert until_ended(engine, handle).status is Status.SUCCEEDED
+
+    def test_detached_job_is_cancelled_like_any(self, job: SparkJob) -> None:
+        engine = self.endless()
+        handle = engine.submit(replace(job, detached=True))
+        until_running(engine, handle)
+        engine.cancel(handle)
+        assert until_ended(engine, handle).status is Status.CANCELLED
+
     def test_description_is_one_line(self, job: SparkJob) -> None:
         engine = self.good()
         handle = engine.submit(job)

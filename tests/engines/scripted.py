@@ -1,16 +1,19 @@
 """The local engine with another driver: a script in place of Spark. Also a worker of its own, to be killed.
 
-As a program: ``scripted.py JOBS_FOLDER [fork]`` submits an endless job, prints its handle as JSON and sleeps.
+As a program: ``scripted.py JOBS_FOLDER [fork | detached | early]`` submits an endless job, prints its handle as JSON
+and sleeps. With ``detached`` the job is; with ``early`` too, and the worker dies before it has written down the run.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from airflow_lake_provider.engines import LocalEngine, SparkJob
+from airflow_lake_provider.engines import LocalEngine, SparkJob, driver_process
 from airflow_lake_provider.engines.data_plane import DataPlane
 from airflow_lake_provider.protocol import Catalog, JobRequest, TaskIdentity, to_json
 
@@ -32,6 +35,8 @@ load()
 # Like a driver and its JVM: a child in the same group, both of which take no notice of a hang-up.
 ENDLESS = """
 import os, signal, subprocess, sys, time
+with open("begun", "a") as file:
+    file.write("x")
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 with open("child.pid.part", "w") as file:
     file.write(str(child.pid))
@@ -78,7 +83,10 @@ def endless_job(folder: Path) -> SparkJob:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     engine = ScriptedEngine(ENDLESS, cache=place / "cache")
-    handle = engine.submit(endless_job(place / "job"))
+    job = replace(endless_job(place / "job"), detached=sys.argv[2:] in (["detached"], ["early"]))
+    if sys.argv[2:] == ["early"]:
+        driver_process._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    handle = engine.submit(job)
     if sys.argv[2:] == ["fork"] and os.fork() == 0:
         # A fork of the worker, which holds a copy of the lifeline and outlives it.
         (place / "fork.pid").write_text(str(os.getpid()))

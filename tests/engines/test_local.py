@@ -210,16 +210,6 @@ def test_two_that_submit_at_once_get_one_run(spark_job: SparkJob, cache: Path) -
         engine.cancel(handles[0])
 
 
-def test_run_of_another_host_is_lost_and_is_not_cancelled_from_here(spark_job: SparkJob, cache: Path) -> None:
-    engine = ScriptedEngine(ENDLESS, cache=cache)
-    handle = engine.submit(spark_job)
-    elsewhere = replace(handle, extras={**handle.extras, "host": "other pid:[1]"})
-    assert ScriptedEngine(ENDLESS, cache=cache).state(elsewhere).status is Status.LOST
-    ScriptedEngine(ENDLESS, cache=cache).cancel(elsewhere)
-    assert engine.state(handle).status is Status.RUNNING
-    engine.cancel(handle)
-
-
 def test_process_id_that_came_again_is_not_the_run(spark_job: SparkJob, cache: Path, tmp_path: Path) -> None:
     extras = {"host": this_host(), "pid": str(os.getpid()), "started": "1", "folder": str(tmp_path)}
     handle = RunHandle("local", "1", "0" * 32, "2026-01-01", extras=extras)

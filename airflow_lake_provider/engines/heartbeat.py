@@ -1,0 +1,70 @@
+"""Whether a driver on another machine lives, judged by its heartbeat and never by a clock of that machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_lake_provider.exceptions import EngineError
+
+BEAT_SECONDS = 5.0
+"""How often a supervisor changes its heartbeat."""
+
+SILENT_SECONDS = 90.0
+"""A heartbeat that has not changed for so long has stopped. NFS may show an old state of a folder for a minute."""
+
+HEARTBEAT = "heartbeat"
+
+
+@dataclass(frozen=True)
+class _Beat:
+    """What a heartbeat was when it last changed, and when that was seen, on this process's own clock."""
+
+    content: tuple[bytes, int] | None
+    seen_at: float
+
+
+class Heartbeats:
+    """The heartbeats that one process looks at.
+
+    A driver counts as dead when this process has seen the same heartbeat for :data:`SILENT_SECONDS`. The age by the
+    clock is never asked: two machines whose clocks differ by hours agree on what has changed. So a first look finds
+    every driver alive.
+    """
+
+    def __init__(self) -> None:
+        self._beats: dict[Path, _Beat] = {}
+
+    def has_stopped(self, folder: Path) -> bool:
+        """Whether the heartbeat in the folder has been the same for too long.
+
+        :raises EngineError: the folder cannot be seen from here.
+        """
+        content = _read(folder)
+        now = time.monotonic()
+        last = self._beats.get(folder)
+        if last is None or last.content != content:
+            self._beats[folder] = _Beat(content, now)
+            return False
+        return now - last.seen_at >= SILENT_SECONDS
+
+    def forget(self, folder: Path) -> None:
+        """Drop what is known of a driver that has ended."""
+        self._beats.pop(folder, None)
+
+
+def _read(folder: Path) -> tuple[bytes, int] | None:
+    try:
+        with (folder / HEARTBEAT).open("rb") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        if folder.is_dir():
+            return None
+        raise EngineError(
+            f"The job folder {folder} is not to be seen from this machine ({os.uname().nodename}). Workers and "
+            "triggerers must share the job_root: mount it on each under the same path, or set deferrable: false."
+        ) from None
+    except OSError as exc:
+        raise EngineError(f"The job folder {folder} cannot be read from {os.uname().nodename}: {exc}") from exc

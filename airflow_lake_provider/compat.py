@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         CronDataIntervalTimetable,
         DeltaDataIntervalTimetable,
         Param,
+        TaskGroup,
         get_parsing_context,
     )
     from airflow.sdk.bases.xcom import BaseXCom
@@ -50,6 +51,7 @@ else:
             CronDataIntervalTimetable,
             DeltaDataIntervalTimetable,
             Param,
+            TaskGroup,
             get_parsing_context,
         )
         from airflow.sdk.bases.xcom import BaseXCom
@@ -65,6 +67,7 @@ else:
         from airflow.models.xcom import XCom as BaseXCom
         from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
         from airflow.utils.dag_parsing_context import get_parsing_context
+        from airflow.utils.task_group import TaskGroup
 
     try:
         from airflow.sdk import BaseHook
@@ -86,11 +89,13 @@ __all__ = [
     "CronDataIntervalTimetable",
     "DeltaDataIntervalTimetable",
     "Param",
+    "TaskGroup",
     "add_asset_event",
     "find_connection",
     "get_parsing_context",
     "last_complete_interval",
     "make_asset",
+    "shows_code_by_fileloc",
 ]
 
 
@@ -100,6 +105,14 @@ def make_asset(*, name: str, uri: str) -> Asset:
         return Asset(name=name, uri=uri)
     except TypeError:
         return Asset(uri=uri)
+
+
+def shows_code_by_fileloc() -> bool:
+    """Say whether a DAG may name any file for the Code tab: Airflow 3 finds a DAG's own file by ``relative_fileloc``.
+
+    Airflow 2 has but ``fileloc``: it hands it to workers, and drops DAGs whose file is no Python file.
+    """
+    return DAG.__module__.startswith("airflow.sdk")
 
 
 def add_asset_event(context: Mapping[str, Any], alias: AssetAlias, asset: Asset, extra: dict[str, Any]) -> None:

@@ -14,8 +14,12 @@ from airflow_lake_provider.compat import (
     CronDataIntervalTimetable,
     DeltaDataIntervalTimetable,
     Param,
+    TaskGroup,
     make_asset,
 )
+from airflow_lake_provider.factory.code import show_code
+from airflow_lake_provider.factory.documentation import dag_documentation, task_documentation
+from airflow_lake_provider.factory.groups import layer_groups
 from airflow_lake_provider.operators import LakeIngestOperator, LakeTransformOperator
 from airflow_lake_provider.operators.asset import table_asset
 from airflow_lake_provider.operators.table import LakeTableOperator
@@ -36,7 +40,7 @@ def build_dag(plan: PipelinePlan) -> DAG:
     dag = DAG(
         dag_id=plan.pipeline,
         description=plan.description,
-        doc_md=_raw_text(plan.doc),
+        doc_md=dag_documentation(plan),
         schedule=_schedule(plan.schedule, plan),
         start_date=plan.start_date,
         end_date=plan.end_date,
@@ -45,28 +49,41 @@ def build_dag(plan: PipelinePlan) -> DAG:
         default_args={"owner": owner} if owner is not None else {},
         tags=sorted(arguments.pop("tags", ())),
         template_undefined=StrictUndefined,
-        params={**arguments.pop("params", {}), FULL_REFRESH: _full_refresh_param()},
+        # Airflow compares params in their order, which means nothing to a plan: no other order makes a new version.
+        params={**dict(sorted(arguments.pop("params", {}).items())), FULL_REFRESH: _full_refresh_param()},
         **arguments,
     )
-    tasks = {table.table: _task(plan, table, dag) for table in plan.tables}
+    groups = _groups(plan, dag)
+    tasks = {table.table: _task(plan, table, dag, groups.get(table.table)) for table in plan.tables}
     for table in plan.tables:
         for upstream in table.upstream:
             tasks[upstream].set_downstream(tasks[table.table])
+    show_code(dag, plan)
     return dag
 
 
-def _task(plan: PipelinePlan, table: TablePlan, dag: DAG) -> LakeTableOperator:
+def _groups(plan: PipelinePlan, dag: DAG) -> dict[str, TaskGroup]:
+    """Return the group of each table, its layer's. Task ids stay what they are: runs and their history go by them."""
+    found: dict[str, TaskGroup] = {}
+    for layer in layer_groups(plan.tables):
+        group = TaskGroup(group_id=layer.id, prefix_group_id=False, tooltip=layer.tooltip, dag=dag)
+        found.update((table.table, group) for table in layer.tables)
+    return found
+
+
+def _task(plan: PipelinePlan, table: TablePlan, dag: DAG, group: TaskGroup | None) -> LakeTableOperator:
     settings = {key: value for key, value in table.settings.items() if key not in _NOT_THE_TASKS}
     own = {other.table for other in plan.tables}
     arguments: dict[str, Any] = {
         **table.task_arguments,
         "task_id": table.task_id,
         "dag": dag,
+        "task_group": group,
         "table": table.table,
         "environment": plan.environment.name,
         "project_dir": str(plan.source.parent),
         "inlets": [table_asset(plan.environment, name) for name in table.inputs if name not in own],
-        "doc_md": _raw_text(settings.get("description")),
+        "doc_md": task_documentation(plan, table),
     }
     ingest: Mapping[str, Any] | None = settings.pop("ingest", None)
     task: LakeTableOperator
@@ -115,8 +132,3 @@ def _full_refresh_param() -> Param:
         title="Full refresh",
         description="Rebuild every table of this run from its sources, in one publish each.",
     )
-
-
-def _raw_text(text: str | None) -> str | None:
-    """Return Markdown as Airflow shows it; a text that ends in ``.md`` it would take for the name of a file to open."""
-    return f"{text}\n" if text is not None and text.endswith(".md") else text

@@ -39,6 +39,8 @@ class TablePlan:
     :param task_arguments: Airflow's own arguments of the task; durations are ``timedelta``.
     :param folder: what the relative paths in its settings are relative to first, then the project's root.
     :param names_interval: its rows are those of the run's interval, by a template or by its function.
+    :param shown: its ``settings`` and its ``owner`` as everybody may see them: what environment variables give stands
+        there by their names.
     """
 
     table: str
@@ -49,6 +51,7 @@ class TablePlan:
     task_arguments: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     names_interval: bool = False
+    shown: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class PipelinePlan:
     :param dag_arguments: Airflow's own arguments of the DAG (tags, params, dagrun_timeout, ...).
     :param tables: in dependency order; among equals the spec's order.
     :param warnings: what may be wrong with the spec.
+    :param shown: its ``description``, ``doc``, ``schedule`` and ``owner`` as everybody may see them.
+    :param text: what the YAML file held when it was read; two plans may be equal whose files are not.
     """
 
     pipeline: str
@@ -76,6 +81,8 @@ class PipelinePlan:
     max_active_runs: int = 1
     dag_arguments: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    text: str = field(default="", compare=False, repr=False)
 
     def table(self, name: str) -> TablePlan:
         """Return the plan of one table; ``KeyError`` when the pipeline has none of that name."""

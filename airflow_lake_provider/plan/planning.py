@@ -26,11 +26,13 @@ from airflow_lake_provider.spec import (
 from airflow_lake_provider.spec.lake import LAKE_YAML
 from airflow_lake_provider.spec.problem import Problem
 from airflow_lake_provider.spec.reading import locate
+from airflow_lake_provider.spec.shown import as_written, shown
 from airflow_lake_provider.spec.values import in_zone, task_id
 
 _DAG_ARGUMENTS = (
     "tags", "owner", "owner_links", "params", "dagrun_timeout", "dag_display_name", "max_consecutive_failed_dag_runs",
 )  # fmt: skip
+_SHOWN = ("description", "doc", "schedule", "owner")
 
 
 def plan_pipeline(
@@ -65,6 +67,8 @@ def plan_spec(spec: PipelineSpec) -> PipelinePlan:
         max_active_runs=keys.max_active_runs,
         dag_arguments={key: value for key in _DAG_ARGUMENTS if (value := getattr(keys, key)) is not None},
         warnings=spec.warnings,
+        shown={key: as_written(node) for key in _SHOWN if (node := spec.node.get(key)) is not None},
+        text=spec.node.source.text,
     )
 
 
@@ -168,15 +172,17 @@ def _table(spec: PipelineSpec, name: str) -> TablePlan:
     table = spec.tables[name]
     function = spec.functions.get(name)
     texts = [table.sql, list(table.ingest.files) if table.ingest is not None else None]
+    settings = normal_settings(name, table)
     return TablePlan(
         table=name,
         task_id=task_id(name),
-        settings=normal_settings(name, table),
+        settings=settings,
         upstream=spec.upstream.get(name, ()),
         inputs=spec.inputs.get(name, ()),
         task_arguments=task_arguments(table),
         folder=_folder(spec, name),
         names_interval=names_interval(texts) or (function is not None and function.names_interval),
+        shown=shown({**settings, **({"owner": table.owner} if table.owner else {})}, spec.node.get("tables", name)),
     )
 
 

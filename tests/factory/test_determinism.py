@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -15,6 +18,8 @@ from airflow_lake_provider.factory import build_dag
 from airflow_lake_provider.plan import plan_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
+FLIGHTS = ROOT / "dag_specs" / "flights.yaml"
+OUTLINES = sorted((ROOT / "tests" / "plan" / "outlines").glob("*.yaml"))
 HASHES = """
 import sys
 from airflow.models.serialized_dag import SerializedDagModel
@@ -74,13 +79,38 @@ def test_two_processes_and_two_checkouts_serialize_the_same_dags(
     assert first == second
 
 
-def test_a_changed_spec_is_another_dag(specs: Path) -> None:
-    def digest() -> str:
-        dag = build_dag(plan_pipeline(specs / "orders.yaml"))
-        return str(SerializedDagModel.hash(DagSerialization.to_dict(dag)))
+def digest(spec: Path) -> str:
+    return str(SerializedDagModel.hash(DagSerialization.to_dict(build_dag(plan_pipeline(spec)))))
 
-    before = digest()
-    assert digest() == before
-    text = (specs / "orders.yaml").read_text()
-    (specs / "orders.yaml").write_text(text.replace("row_count > 0", "row_count > 1"))
-    assert digest() != before
+
+def test_a_changed_spec_is_another_dag(specs: Path) -> None:
+    spec = specs / "orders.yaml"
+    before = digest(spec)
+    assert digest(spec) == before
+    text = spec.read_text()
+    for old, new in (("row_count > 0", "row_count > 1"), ("SELECT *", "SELECT a"), ("[b, a, c]", "[b, a]")):
+        spec.write_text(text.replace(old, new))
+        assert digest(spec) != before, new
+
+
+def backwards(value: Any) -> Any:
+    """Return the same mappings with their keys in the other order; lists stay, their order means something."""
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return [backwards(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "spec", [*sorted((ROOT / "tests" / "plan" / "outlines").glob("*.yaml")), FLIGHTS, None], ids=str
+)
+def test_comments_and_the_order_of_keys_make_no_other_dag(spec: Path | None, tmp_path: Path) -> None:
+    text = spec.read_text() if spec is not None else MANY_KEYS
+    if spec is not None:
+        shutil.copytree(spec.parent, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "orders.yaml"
+    path.write_text(text)
+    before = digest(path)
+    path.write_text(f"# A remark\n{text}\n# Another\n")
+    assert digest(path) == before
+    path.write_text(yaml.safe_dump(backwards(yaml.safe_load(text)), sort_keys=False))
+    assert digest(path) == before

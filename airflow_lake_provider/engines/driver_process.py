@@ -25,13 +25,12 @@ from airflow_lake_provider.engines.heartbeat import BEAT_SECONDS, Heartbeats
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import from_json, to_json
-from airflow_lake_provider.protocol.store import local_path
+from airflow_lake_provider.protocol.store import PROCESS, local_path
 
 GRACE_SECONDS = 10.0
 """How long a stopped driver has to end by itself before it is killed."""
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_PROCESS = "process.json"
 _IN_CACHE = "cache"
 # What a driver must not see: the secrets of Airflow, and what would lead it to another Python or another Spark.
 _DROPPED = ("AIRFLOW", "_AIRFLOW", "__AIRFLOW", "PYSPARK_")
@@ -98,12 +97,12 @@ class DriverProcesses:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder / ".submit.lock"):
-                known = _read_handle(folder / _PROCESS)
+                known = _read_handle(folder / PROCESS)
                 if known is not None and known.request_id == job.request_id:
                     handle = known
                 else:
                     handle = self._start(job, folder, launch(), extras or {})
-                    _write(folder / _PROCESS, to_json(handle))
+                    _write(folder / PROCESS, to_json(handle))
                     self._let_begin(handle)
         except OSError as exc:
             raise EngineError(f"The job cannot be started from {folder}: {exc}") from exc

@@ -169,7 +169,7 @@ class LakeOperator(BaseOperator):
             engine_options=self.engine_options,
         )
         logical_date = context.get("logical_date")
-        ended = runs.run_job(
+        job = runs.TaskJob(
             task=TaskIdentity(
                 dag_id=ti.dag_id,
                 run_id=context["run_id"],
@@ -187,8 +187,11 @@ class LakeOperator(BaseOperator):
             spark_conf=spark_conf,
             provenance=Provenance(spec_sha256=request.spec_sha256),
             log=_log,
-            poll_interval=self.poll_interval,
             engine_options=engine_options,
+        )
+        ended = runs.run_job(
+            job,
+            poll_interval=self.poll_interval,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
         return ended.delivery()

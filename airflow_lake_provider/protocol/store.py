@@ -21,6 +21,7 @@ from airflow_lake_provider.protocol.request import TaskIdentity
 
 REQUEST = "request.json"
 HANDLE = "handle.json"
+PROCESS = "process.json"
 REPORT = "report.json"
 DELIVERED = "delivered"
 

@@ -7,15 +7,20 @@ from airflow_lake_provider.runs.outcome import outcome
 from airflow_lake_provider.runs.pipeline import run_pipeline
 from airflow_lake_provider.runs.results import check_error, table_entry, table_result
 from airflow_lake_provider.runs.schedule import last_interval, utc_text
-from airflow_lake_provider.runs.submit import deliver, run_job
+from airflow_lake_provider.runs.submit import TaskJob, deliver, run_job, start_job
 from airflow_lake_provider.runs.templates import interval_context, render
-from airflow_lake_provider.runs.wait import Delivery, EndedRun
+from airflow_lake_provider.runs.wait import Delivery, EndedRun, LiveRun, Wait, cancel, find_run
 
 __all__ = [
     "Delivery",
     "EndedRun",
+    "LiveRun",
+    "TaskJob",
+    "Wait",
+    "cancel",
     "check_error",
     "deliver",
+    "find_run",
     "interval_context",
     "last_interval",
     "outcome",
@@ -23,6 +28,7 @@ __all__ = [
     "render",
     "run_job",
     "run_pipeline",
+    "start_job",
     "table_entry",
     "table_result",
     "utc_text",

@@ -25,7 +25,7 @@ from airflow_lake_provider.protocol.report import FAILED, UPSTREAM_FAILED, held_
 from airflow_lake_provider.runs.outcome import is_final
 from airflow_lake_provider.runs.results import table_entry
 from airflow_lake_provider.runs.schedule import last_interval
-from airflow_lake_provider.runs.submit import deliver, run_job
+from airflow_lake_provider.runs.submit import TaskJob, deliver, run_job
 from airflow_lake_provider.runs.templates import interval_context, render
 from airflow_lake_provider.runs.wait import EndedRun
 
@@ -166,7 +166,7 @@ class _PipelineRun:
         return table
 
     def _job(self, task_id: str, tables: Sequence[_Table]) -> EndedRun:
-        return run_job(
+        job = TaskJob(
             task=TaskIdentity(dag_id=self.plan.pipeline, run_id=self.run_id, task_id=task_id),
             try_number=1,
             pipeline=self.plan.pipeline,
@@ -179,9 +179,8 @@ class _PipelineRun:
             engine_options=merge_options(*(table.engine_options for table in tables)),
             provenance=self._provenance(tables),
             log=self.log,
-            poll_interval=self.poll_interval,
-            on_report=self.on_report,
         )
+        return run_job(job, poll_interval=self.poll_interval, on_report=self.on_report)
 
     def _engine(self, tables: Sequence[_Table]) -> Engine:
         names = sorted({str(table.plan.settings.get("engine") or "default") for table in tables})

@@ -24,7 +24,7 @@ from airflow_lake_provider.protocol import (
     to_json,
 )
 from airflow_lake_provider.protocol.report import FAILED, PUBLISHED
-from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST, segment
+from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, PROCESS, REPORT, REQUEST, segment
 from airflow_lake_provider.runs.outcome import is_final
 
 UNSEEN_HOURS = 24
@@ -140,7 +140,7 @@ class TaskStarts:
         return f"{self._index}/{request_id}.json"
 
     def _is_dead(self, entry: OpenStart, engine: Engine) -> bool:
-        handle = read_handle(self.store, JobFolder(self.root, entry.task))
+        handle = find_handle(self.store, JobFolder(self.root, entry.task))
         if handle is not None and handle.engine == engine.name:
             return not is_live(engine, handle)
         return datetime.now(UTC) - datetime.fromisoformat(entry.opened_at) > timedelta(hours=UNSEEN_HOURS)
@@ -164,6 +164,18 @@ def read_handle(store: Store, folder: JobFolder) -> RunHandle | None:
     """Read a start's ``handle.json``; ``None`` when it was never written."""
     data = store.read(folder.document(HANDLE))
     return None if data is None else from_json(RunHandle, data, source=folder.document(HANDLE))
+
+
+def find_handle(store: Store, folder: JobFolder) -> RunHandle | None:
+    """Return a start's handle, also where the worker died before it wrote ``handle.json``.
+
+    A driver that is a process has left the same in ``process.json`` by then.
+    """
+    handle = read_handle(store, folder)
+    if handle is not None:
+        return handle
+    data = store.read(folder.document(PROCESS))
+    return None if data is None else from_json(RunHandle, data, source=folder.document(PROCESS))
 
 
 def read_request(store: Store, folder: JobFolder) -> JobRequest | None:

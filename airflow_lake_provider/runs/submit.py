@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_lake_provider import __version__
-from airflow_lake_provider.engines import (
-    Engine,
-    RunHandle,
-    RunState,
-    Status,
-    job_library_sha256,
-)
+from airflow_lake_provider.engines import Engine, RunHandle, RunState, SparkJob, Status, job_library_sha256
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import (
     DataInterval,
@@ -29,99 +24,144 @@ from airflow_lake_provider.protocol import (
     open_store,
     to_json,
 )
-from airflow_lake_provider.protocol.store import DELIVERED, REPORT, REQUEST
+from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
 from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
 from airflow_lake_provider.runs.outcome import is_final
 from airflow_lake_provider.runs.secrets import refuse_secrets
 from airflow_lake_provider.runs.starts import (
     TaskStarts,
+    find_handle,
     is_live,
     newest_of,
     read_handle,
     read_report,
     read_request,
 )
-from airflow_lake_provider.runs.wait import Delivery, EndedRun, Wait
+from airflow_lake_provider.runs.wait import Delivery, EndedRun, LiveRun, Wait, cancel
 
 if TYPE_CHECKING:
     from airflow_lake_provider.spec import Environment
 
-CANCEL_SECONDS = 60.0
-"""How long a cancelled run of an older generation may take to end before the new one gives up."""
+CANCEL_SECONDS = 120.0
+"""How long a cancelled run of an older generation may take to end before the new one gives up.
+
+Longer than a driver on a machine that is gone counts as alive.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskJob:
+    """The job of a task run: what it does and where it runs.
+
+    :param task: the task run; its ``generation`` counts, its ``submission`` is chosen at the start.
+    :param spark_conf: Spark's properties, merged already; they win over the engine's.
+    :param engine_options: the platform's own settings, for the engine to pass on as they are.
+    :param store: where the job folders are kept, by default what ``environment.job_root`` says.
+    :param detached: the run is to go on without this process.
+    """
+
+    task: TaskIdentity
+    try_number: int
+    pipeline: str
+    tables: Sequence[TableRequest]
+    environment: Environment
+    engine: Engine
+    interval: DataInterval | None
+    logical_date: str | None
+    spark_conf: Mapping[str, str]
+    provenance: Provenance
+    log: logging.Logger
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    store: Store | None = None
+    detached: bool = False
+
+    @functools.cached_property
+    def starts(self) -> TaskStarts:
+        """All starts of the task run."""
+        root = self.environment.job_root
+        return TaskStarts(self.store or open_store(root), root, self.task)
+
+    def request(self, folder: JobFolder) -> JobRequest:
+        """Return what the job is asked to do, as the start in this folder."""
+        return JobRequest(
+            request_id=folder.task.request_id,
+            task=folder.task,
+            pipeline=self.pipeline,
+            tables=tuple(self.tables),
+            catalog=self.environment.catalog,
+            report_uri=folder.document(REPORT),
+            try_number=self.try_number,
+            logical_date=self.logical_date,
+            interval=self.interval,
+            spark_conf={**self.engine.spark_conf, **self.spark_conf},
+            submissions=self.starts.submissions_before(self.engine, folder),
+            provenance=_complete(self.provenance),
+        )
 
 
 def run_job(
+    job: TaskJob,
     *,
-    task: TaskIdentity,
-    try_number: int,
-    pipeline: str,
-    tables: Sequence[TableRequest],
-    environment: Environment,
-    engine: Engine,
-    interval: DataInterval | None,
-    logical_date: str | None,
-    spark_conf: Mapping[str, str],
-    provenance: Provenance,
-    log: logging.Logger,
-    store: Store | None = None,
     poll_interval: float = 1.0,
-    engine_options: Mapping[str, Any] | None = None,
     on_start: Callable[[RunHandle, JobFolder], None] | None = None,
     on_report: Callable[[JobReport], None] | None = None,
 ) -> EndedRun:
     """Run tables as one job of a task run, wait for its end and return it without judging it.
 
-    Looks at the newest start of the task's generation first: one that may never have begun is submitted again under
-    the same id, a live one is waited for, one that ended well gives its report, after a dead one comes a new start. A
-    live run of an older generation (the task was cleared) is cancelled before.
+    What :func:`start_job` and :class:`~.wait.Wait` do, in one process.
 
-    :param task: the task run; its ``generation`` counts, its ``submission`` is chosen here.
-    :param spark_conf: Spark's properties, merged already; they win over the engine's.
-    :param store: where the job folders are kept, by default what ``environment.job_root`` says.
     :param poll_interval: seconds between two questions where the run stands.
-    :param engine_options: the platform's own settings, for the engine to pass on as they are.
     :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
     :param on_report: called with each report that the job leaves while it runs, and with the last one.
     :raises EngineError: the job could not be started.
     :raises SpecError: the request would hold a secret.
     """
-    refuse_secrets(environment.catalog, {**engine.spark_conf, **spark_conf})
-    prepare_lake_home(environment)
-    store = store or open_store(environment.job_root)
-    write_code(tables, store)
-    starts = TaskStarts(store, environment.job_root, task)
-    wait = Wait(engine, store, log, poll_interval, dict(engine_options or {}), on_start, on_report)
-    _cancel_older_generations(starts, engine, log, poll_interval)
-
-    def new_request(folder: JobFolder) -> JobRequest:
-        return JobRequest(
-            request_id=folder.task.request_id,
-            task=folder.task,
-            pipeline=pipeline,
-            tables=tuple(tables),
-            catalog=environment.catalog,
-            report_uri=folder.document(REPORT),
-            try_number=try_number,
-            logical_date=logical_date,
-            interval=interval,
-            spark_conf={**engine.spark_conf, **spark_conf},
-            submissions=starts.submissions_before(engine, folder),
-            provenance=_complete(provenance),
-        )
-
+    wait = Wait(
+        engine=job.engine,
+        log=job.log,
+        store=job.starts.store,
+        poll_interval=poll_interval,
+        on_start=on_start,
+        on_report=on_report,
+    )
     while True:
-        newest = newest_of(starts.all(), task.generation)
+        run = start_job(job, poll_interval=poll_interval)
+        if isinstance(run, EndedRun):
+            return run
+        ended = wait.until_end(run)
+        if not (run.was_there and ended.is_lost):
+            return ended
+
+
+def start_job(job: TaskJob, *, poll_interval: float = 1.0) -> EndedRun | LiveRun:
+    """Submit or reattach: return a run of this task run that is live, or one that has ended well before.
+
+    Looks at the newest start of the task's generation first: one that may never have begun is submitted again under
+    the same id, a live one is found, one that ended well gives its report, after a dead one comes a new start. A live
+    run of an older generation (the task was cleared) is cancelled before.
+
+    :param poll_interval: seconds between two questions whether a cancelled run has ended.
+    :raises EngineError: the job could not be started.
+    :raises SpecError: the request would hold a secret.
+    """
+    refuse_secrets(job.environment.catalog, {**job.engine.spark_conf, **job.spark_conf})
+    prepare_lake_home(job.environment)
+    starts = job.starts
+    write_code(job.tables, starts.store)
+    _cancel_older_generations(starts, job.engine, job.log, poll_interval)
+    while True:
+        newest = newest_of(starts.all(), job.task.generation)
         if newest is not None:
-            joined = _join(newest, starts, wait)
-            if joined is not None:
-                return joined
-        folder = starts.following(newest, task.generation)
-        request = new_request(folder)
+            found = _found(newest, job)
+            if found is not None:
+                return found
+        folder = starts.following(newest, job.task.generation)
+        request = job.request(folder)
         starts.open(folder)
-        if not store.create(folder.document(REQUEST), to_json(request).encode()):
+        if not starts.store.create(folder.document(REQUEST), to_json(request).encode()):
             continue  # another worker began the same start in this moment: the next look finds it
-        return wait.until_end(folder, request, wait.submit(folder, request), starts)
+        return LiveRun(_submit(job, folder, request), folder, request)
 
 
 def deliver(delivery: Delivery, store: Store | None = None) -> None:
@@ -137,9 +177,10 @@ def deliver(delivery: Delivery, store: Store | None = None) -> None:
             store.create(start.document(DELIVERED), b"")
 
 
-def _join(folder: JobFolder, starts: TaskStarts, wait: Wait) -> EndedRun | None:
-    """Return the end of the newest start, waited for if need be; ``None`` when it is dead and a new one must come."""
-    store, engine, log = wait.store, wait.engine, wait.log
+def _found(folder: JobFolder, job: TaskJob) -> EndedRun | LiveRun | None:
+    """Return the newest start if it is live or has ended well; ``None`` when it is dead and a new one must come."""
+    starts, engine, log = job.starts, job.engine, job.log
+    store = starts.store
     report = read_report(store, folder)
     handle = read_handle(store, folder)
     request = read_request(store, folder)
@@ -155,14 +196,33 @@ def _join(folder: JobFolder, starts: TaskStarts, wait: Wait) -> EndedRun | None:
         return None
     if handle is None:
         log.info("Nobody knows whether %s was started: submitting it again under the same id", folder.uri)
-        handle = wait.submit(folder, request)
+        handle = _submit(job, folder, request)
     elif is_live(engine, handle):
         log.info("This run goes on, waiting for it: %s", engine.describe(handle))
     else:
         return None
-    ended = wait.until_end(folder, request, handle, starts)
-    lost = ended.state.status is Status.LOST and (ended.report is None or not is_final(ended.report))
-    return None if lost else ended
+    return LiveRun(handle, folder, request, was_there=True)
+
+
+def _submit(job: TaskJob, folder: JobFolder, request: JobRequest) -> RunHandle:
+    """Start the run, or find it again, and leave its handle in the job folder."""
+    handle = job.engine.submit(
+        SparkJob(
+            request=request,
+            request_uri=folder.document(REQUEST),
+            options=job.engine_options,
+            detached=job.detached,
+        )
+    )
+    try:
+        job.log.info("Submitted %s to %s: %s", request.request_id, job.engine.name, job.engine.describe(handle))
+        job.starts.store.write(folder.document(HANDLE), to_json(handle).encode())
+    except BaseException as exc:
+        # Nobody else would know of it; after a mere error a retry submits the same id and finds it.
+        if not isinstance(exc, Exception):
+            cancel(job.engine, handle, job.log)
+        raise
+    return handle
 
 
 def _cancel_older_generations(starts: TaskStarts, engine: Engine, log: logging.Logger, poll_interval: float) -> None:
@@ -170,7 +230,7 @@ def _cancel_older_generations(starts: TaskStarts, engine: Engine, log: logging.L
     for folder in starts.all():
         if folder.task.generation >= starts.task.generation:
             continue
-        handle = read_handle(starts.store, folder)
+        handle = find_handle(starts.store, folder)
         if handle is None or not is_live(engine, handle):
             continue
         log.info("The task was cleared while it ran: cancelling %s", engine.describe(handle))

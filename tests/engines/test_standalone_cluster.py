@@ -37,7 +37,7 @@ from airflow_lake_provider.protocol import (
     TransformStep,
     WriteStep,
 )
-from airflow_lake_provider.runs import Delivery, run_job
+from airflow_lake_provider.runs import Delivery, TaskJob, run_job
 from airflow_lake_provider.runs.pipeline import run_pipeline
 from airflow_lake_provider.spec import EngineConfig, Environment
 
@@ -240,7 +240,7 @@ class Job:
     def _run(self, try_number: int) -> None:
         steps = (TransformStep(SLOW.format(self.milliseconds)), WriteStep("replace"), PublishStep())
         try:
-            ended = run_job(
+            job = TaskJob(
                 task=self.task,
                 try_number=try_number,
                 pipeline="numbers",
@@ -252,9 +252,8 @@ class Job:
                 spark_conf={},
                 provenance=Provenance(spec_sha256="5"),
                 log=log,
-                poll_interval=0.2,
-                on_start=lambda handle, _: setattr(self, "handle", handle),
             )
+            ended = run_job(job, poll_interval=0.2, on_start=lambda handle, _: setattr(self, "handle", handle))
             self.result = ended.delivery()
         except BaseException as exc:
             self.result = exc

@@ -18,7 +18,7 @@ from airflow_lake_provider.protocol import (
     TransformStep,
     WriteStep,
 )
-from airflow_lake_provider.runs import Delivery, run_job
+from airflow_lake_provider.runs import Delivery, TaskJob, run_job
 from airflow_lake_provider.spec import EngineConfig, Environment
 
 TABLE = TableRequest(table="silver.a", steps=(TransformStep("SELECT 1"), WriteStep("replace"), PublishStep()))
@@ -43,12 +43,12 @@ RunTask = Callable[..., Delivery]
 
 
 @pytest.fixture
-def run_task(environment: Environment) -> RunTask:
-    """Run the one table as an operator does; keyword arguments replace single parts."""
+def task_job(environment: Environment) -> Callable[..., TaskJob]:
+    """Return what makes the job of a task run; keyword arguments replace single parts."""
 
-    def run(engine: Engine, task: TaskIdentity = TASK, **changes: Any) -> Delivery:
+    def make(engine: Engine, **changes: Any) -> TaskJob:
         arguments: dict[str, Any] = {
-            "task": task,
+            "task": TASK,
             "try_number": 1,
             "pipeline": "flights",
             "tables": (TABLE,),
@@ -59,8 +59,18 @@ def run_task(environment: Environment) -> RunTask:
             "spark_conf": {},
             "provenance": Provenance(spec_sha256="5"),
             "log": logging.getLogger("test"),
-            "poll_interval": 0.0,
         }
-        return run_job(**{**arguments, **changes}).delivery()
+        return TaskJob(**{**arguments, **changes})
+
+    return make
+
+
+@pytest.fixture
+def run_task(task_job: Callable[..., TaskJob]) -> RunTask:
+    """Run the one table as an operator does; keyword arguments replace single parts."""
+
+    def run(engine: Engine, task: TaskIdentity = TASK, **changes: Any) -> Delivery:
+        waiting = {key: changes.pop(key) for key in ("on_start", "on_report") if key in changes}
+        return run_job(task_job(engine, task=task, **changes), poll_interval=0.0, **waiting).delivery()
 
     return run

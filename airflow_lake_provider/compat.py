@@ -6,6 +6,7 @@ Importing this module imports Airflow.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
         AirflowSkipException,
     )
 else:
-    from airflow.exceptions import AirflowException, AirflowNotFoundException
-
     try:
         from airflow.sdk import (
             DAG,
@@ -48,31 +47,43 @@ else:
             AssetAny,
             BaseOperator,
             BaseOperatorLink,
-            CronDataIntervalTimetable,
-            DeltaDataIntervalTimetable,
             Param,
             TaskGroup,
             get_parsing_context,
         )
         from airflow.sdk.bases.xcom import BaseXCom
-        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
     except ImportError:  # Airflow 2
         from airflow.datasets import Dataset as Asset
         from airflow.datasets import DatasetAlias as AssetAlias
         from airflow.datasets import DatasetAll as AssetAll
         from airflow.datasets import DatasetAny as AssetAny
-        from airflow.exceptions import AirflowFailException, AirflowSkipException
         from airflow.models import DAG, BaseOperator, Param
         from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.models.xcom import XCom as BaseXCom
-        from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
         from airflow.utils.dag_parsing_context import get_parsing_context
         from airflow.utils.task_group import TaskGroup
 
     try:
         from airflow.sdk import BaseHook
-    except ImportError:  # Airflow 2, and 3.0
+    except ImportError:  # before 3.1
         from airflow.hooks.base import BaseHook
+
+    try:
+        from airflow.sdk import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+        from airflow.sdk.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSkipException,
+        )
+    except ImportError:  # before 3.2
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSkipException,
+        )
+        from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
 __all__ = [
     "DAG",
@@ -117,7 +128,27 @@ def shows_code_by_fileloc() -> bool:
 
 def add_asset_event(context: Mapping[str, Any], alias: AssetAlias, asset: Asset, extra: dict[str, Any]) -> None:
     """Fill the alias with one event of the asset, for this task run."""
+    _make_known(alias)
     context["outlet_events"][alias].add(asset, extra=extra)
+
+
+def _make_known(alias: AssetAlias) -> None:
+    """Put the alias into Airflow 2's database, where the event of one that the parse did not see is a crash.
+
+    A mapped task learns its table when it runs, and ``dag.test()`` runs DAGs that nothing has parsed into the database.
+    """
+    try:
+        from airflow.models.dataset import DatasetAliasModel  # type: ignore[import-not-found]
+    except ImportError:  # Airflow 3 does so by itself
+        return
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from sqlalchemy.exc import IntegrityError
+
+    # Another task may put it there at the same moment.
+    with contextlib.suppress(IntegrityError), create_session() as session:
+        if session.scalar(select(DatasetAliasModel.id).where(DatasetAliasModel.name == alias.name)) is None:
+            session.add(DatasetAliasModel(name=alias.name))
 
 
 def find_connection(conn_id: str) -> Connection:

@@ -76,6 +76,15 @@ class Attempt:
         """How the ledger names the run's interval; the empty text where it has none."""
         return self.job.interval.key if self.job.interval is not None else ""
 
+    @property
+    def ledger_key(self) -> str:
+        """Under what the ledger keeps this run: its interval, and of tasks that append to one table also which.
+
+        Without it the second of them would find the interval appended, and its rows would be lost.
+        """
+        writer = self.write.writer if self.ingest is None and self.write.strategy == "append" else None
+        return f"{self.interval} {writer}" if writer else self.interval
+
     def removes(self, inputs: Inputs) -> bool:
         """Whether rows of replaced files leave the table: an append takes a file's newest version only."""
         keeps = self.ingest is None or self.ingest.on_replaced != "replace" or self.write.strategy != "append"

@@ -53,7 +53,7 @@ def publish(
         folder=ledger_folder(attempt.job.catalog, table),
         ledger=ledger,
         files=inputs.versions,
-        interval=attempt.interval,
+        interval=attempt.ledger_key,
         publication=Publication(inputs.fingerprint, attempt.job.request_id, attempt.job.task.run_id),
         start_anew=attempt.request.full_refresh,
     )

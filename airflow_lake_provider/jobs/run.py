@@ -133,7 +133,7 @@ def _without_files(attempt: Attempt, ledger: Ledger, inputs: Inputs, head: Optio
     It says nothing about a run whose interval is in the ledger, nor about the last run without an interval: their
     files are in the table, and clearing a good run is no reason to skip or to fail.
     """
-    step, last = attempt.ingest, ledger.intervals.get(attempt.interval)
+    step, last = attempt.ingest, ledger.intervals.get(attempt.ledger_key)
     if step is None or inputs.fresh:
         return None
     if last is not None and (attempt.interval or last.run_id == attempt.job.task.run_id):
@@ -147,7 +147,7 @@ def _without_files(attempt: Attempt, ledger: Ledger, inputs: Inputs, head: Optio
 
 def _is_settled(attempt: Attempt, ledger: Ledger, inputs: Inputs) -> bool:
     """Whether the ledger says that this run has nothing to do, before anything is read."""
-    last = ledger.intervals.get(attempt.interval)
+    last = ledger.intervals.get(attempt.ledger_key)
     if last is None or attempt.request.full_refresh:
         return False
     same = last.fingerprint == inputs.fingerprint

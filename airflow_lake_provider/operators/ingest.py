@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
+from airflow_lake_provider.exceptions import SpecError
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.spec import Project
 
+if TYPE_CHECKING:
+    from airflow.sdk import XComArg
+
 _KEYS = ("files", "format", "options", "recursive", "on_empty", "on_replaced", "metadata_columns", "files_per_run")
+_RESULT = re.compile(r"|None|\[\]|\[['\"].*['\"]\]|Lazy\w+\(.*\)", re.DOTALL)
+"""What Python makes of a list, of nothing, and of a mapped task's results, when they have to be text."""
 
 
 class LakeIngestOperator(LakeTableOperator):
@@ -24,7 +32,8 @@ class LakeIngestOperator(LakeTableOperator):
         )
 
     :param table: ``layer.name``; further arguments in :class:`LakeTableOperator` and :class:`LakeOperator`.
-    :param files: a path, or several globs; relative ones count from the environment's ``base_path``.
+    :param files: a path or glob, or several, or another task's result; relative ones count from the
+        environment's ``base_path``.
     :param format: csv, json, parquet, orc or avro; by default what the file ending says.
     :param options: options of Spark's reader.
     :param recursive: whether a glob that names a folder means the files at any depth below it.
@@ -41,7 +50,7 @@ class LakeIngestOperator(LakeTableOperator):
         self,
         *,
         table: str,
-        files: str | Sequence[str],
+        files: str | PathLike[str] | Sequence[str | PathLike[str]] | XComArg,
         format: str | None = None,  # noqa: A002 - the spec's key
         options: Mapping[str, Any] | None = None,
         recursive: bool | None = None,
@@ -63,5 +72,27 @@ class LakeIngestOperator(LakeTableOperator):
 
     def source_settings(self, project: Project, context: Any) -> Mapping[str, Any]:
         """Return the key ``ingest``."""
+        self._check_files()
         ingest = {key: getattr(self, key) for key in _KEYS}
         return {"ingest": {key: value for key, value in ingest.items() if value is not None}}
+
+    def _check_files(self) -> None:
+        """Refuse what another task's result can become on its way here: as a pattern it would match no file."""
+        files = [self.files] if isinstance(self.files, str) else self.files
+        if isinstance(files, Iterator):
+            raise SpecError(
+                f"{self.task_id}: files is a {type(files).__name__}, which can be read once only; expected a list: "
+                "files=list(...)."
+            )
+        if isinstance(files, Sequence) and not files:
+            raise SpecError(
+                f"{self.task_id}: files is empty: the task before found none. Skip this one then: map over the files "
+                "(.expand), or put a @task.short_circuit before it."
+            )
+        for file in files if isinstance(files, Sequence) else ():
+            if isinstance(file, str) and _RESULT.fullmatch(file.strip()):
+                raise SpecError(
+                    f"{self.task_id}: files is the text {file!r}: a template makes text of what a task gave. Hand over "
+                    "the result itself (files=task.output, or files=my_task() in TaskFlow), or give the DAG "
+                    "render_template_as_native_obj=True. 'None' is the result of a task that gave none."
+                )

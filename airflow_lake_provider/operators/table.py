@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_lake_provider.compat import add_asset_event
+from airflow_lake_provider.compat import AssetAlias, add_asset_event
 from airflow_lake_provider.operators.asset import table_alias, table_asset
 from airflow_lake_provider.operators.base import LakeOperator
 from airflow_lake_provider.plan import table_request
@@ -74,7 +74,7 @@ class LakeTableOperator(LakeOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(table=table, **kwargs)
-        self.outlets = [*self.outlets, table_alias(table)]
+        self.outlets = [*self.outlets, *_known_aliases(table)]
         self.description = description
         self.columns = columns
         self.unique_key = unique_key
@@ -113,6 +113,7 @@ class LakeTableOperator(LakeOperator):
             names_interval=self._names_interval,
             full_refresh=str(context["params"].get(FULL_REFRESH)).lower() == "true",
             folder=self.folder or self.base_dir,
+            writer=None if self._is_planned else _writer(context["ti"]),
         )
 
     def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:
@@ -120,4 +121,23 @@ class LakeTableOperator(LakeOperator):
         if table.status != PUBLISHED:
             return
         extra = {"snapshot_id": table.snapshot_id, **{count: entry[count] for count in _ROWS}}
-        add_asset_event(context, table_alias(self.table), table_asset(environment, self.table), extra)
+        alias = table_alias(self.table)
+        if alias not in self.outlets:
+            self.outlets.append(alias)  # the table was not known before: Airflow looks at the outlets once more
+        add_asset_event(context, alias, table_asset(environment, self.table), extra)
+
+    @property
+    def _is_planned(self) -> bool:
+        """Whether a spec made the task: its table has no other."""
+        return self.inputs is not None
+
+
+def _known_aliases(table: Any) -> list[AssetAlias]:
+    """Return the table's outlet; none where a template or another task will name the table, in the run."""
+    return [table_alias(table)] if isinstance(table, str) and "{" not in table else []
+
+
+def _writer(ti: Any) -> str:
+    """Name the task that writes; the copies of a mapped task by their index too."""
+    mapped = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
+    return f"{ti.dag_id}.{ti.task_id}{mapped}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
-from airflow_lake_provider.operators.base import no_interval
+from airflow_lake_provider.operators.base import airflow_exception, no_interval
 from airflow_lake_provider.operators.interval import has_interval
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.plan import names_interval
 from airflow_lake_provider.spec import Project
+
+_FILE = re.compile(r"[^\s]+\.sql")
 
 
 class LakeTransformOperator(LakeTableOperator):
@@ -57,11 +60,26 @@ class LakeTransformOperator(LakeTableOperator):
 
     def source_settings(self, project: Project, context: Any) -> Mapping[str, Any]:
         """Return the keys ``sql`` and ``python``; the text of a ``sql_file`` is the ``sql``."""
+        if isinstance(self.sql, str) and _FILE.fullmatch(self.sql.strip()):
+            raise SpecError(f"{self.task_id}: sql is the name of a file; give it as sql_file={self.sql.strip()!r}.")
         if self.sql_file is None:
             return {"sql": self.sql, "python": self.python}
         if self.sql is not None:
             raise SpecError(f"{self.task_id}: sql and sql_file are both given; expected one of them.")
         return {"sql": self._read(self.sql_file, project, context), "python": self.python}
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        """Refuse a function before Airflow calls it, as it does with those in templated fields."""
+        if parent is self and callable(self.python):
+            raise airflow_exception(
+                SpecError(
+                    f"{self.task_id}: python is a function; expected its place, such as 'transforms.py:"
+                    f"{getattr(self.python, '__name__', 'function')}', for Spark's Python imports it, not Airflow's."
+                )
+            )
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def _read(self, name: str, project: Project, context: Any) -> str:
         path = _find(name, (self.base_dir, project.root), task_id=self.task_id)

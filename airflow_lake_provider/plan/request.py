@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def table_request(
     names_interval: bool = False,
     full_refresh: bool = False,
     folder: Path | None = None,
+    writer: str | None = None,
 ) -> TableRequest:
     """Return what to ask of the data plane for one table.
 
@@ -61,6 +63,7 @@ def table_request(
     :param names_interval: the settings were rendered from a template of the run's interval.
     :param full_refresh: rebuild the table.
     :param folder: where ``python`` is looked for first (the spec's folder); then in the project root.
+    :param writer: which task it is, where several may append to the table: each appends an interval once.
     :raises SpecError: a setting is wrong; the message names each, as an argument.
     """
     function: PythonFunction | None = None
@@ -92,7 +95,7 @@ def table_request(
         ]
     else:
         steps = [_transform(table, spec, catalog, inputs=inputs, names_interval=names_interval)]
-    steps.append(_write(spec))
+    steps.append(_write(spec, writer=writer))
     if spec.checks:
         steps.append(check_step(table, spec.checks, catalog))
     steps.append(PublishStep())
@@ -116,6 +119,8 @@ def check_request(table: str, checks: Sequence[Any], *, environment: Environment
     :raises SpecError: a check is wrong, or there is none.
     """
     _check_name(table)
+    if isinstance(checks, str):
+        raise SpecError(f"{table}: checks: `checks` is a text; expected a list, such as [{checks!r}]")
     problems = [problem.below(n) for n, check in enumerate(checks) for problem in check_problems(check)]
     if not checks:
         problems.append(Problem((), "wrong-value", "there is no check", "expected at least one"))
@@ -151,10 +156,13 @@ def _kind(table: str, environment: Environment) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Turn tuples and other mappings, which Python code may hand in, into lists and dicts."""
+    """Turn what Python code may hand in into what a spec holds: mappings, sequences and paths of any class."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # The results of a mapped task are a sequence that Airflow reads one by one.
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(item) for item in value]
     return value
 
@@ -202,7 +210,7 @@ def _ingest(spec: TableSpec, environment: Environment) -> IngestStep:
     )
 
 
-def _write(spec: TableSpec) -> WriteStep:
+def _write(spec: TableSpec, *, writer: str | None) -> WriteStep:
     write = spec.write
     assert write is not None
     by_source = write.when_not_matched_by_source or "keep"
@@ -219,6 +227,7 @@ def _write(spec: TableSpec) -> WriteStep:
         when_not_matched=write.when_not_matched or "insert",
         when_not_matched_by_source="soft_delete" if isinstance(by_source, Mapping) else by_source,
         soft_delete=soft_delete,
+        writer=writer if write.strategy == "append" and spec.ingest is None else None,
     )
 
 

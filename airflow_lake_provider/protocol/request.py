@@ -133,7 +133,8 @@ class WriteStep:
     ``mode`` (auto, copy_on_write, merge_on_read) says how rows are rewritten. Of a merge: an update sets
     ``update_columns``, or all but ``exclude_columns``; ``delete_when`` is a predicate over the source row;
     ``when_matched`` is update or keep, ``when_not_matched`` insert or ignore, ``when_not_matched_by_source`` keep,
-    delete or soft_delete, which sets the boolean column ``soft_delete``.
+    delete or soft_delete, which sets the boolean column ``soft_delete``. ``writer`` tells tasks apart that append
+    the rows of queries to one table: an interval is appended once by each.
     """
 
     strategy: str
@@ -147,6 +148,7 @@ class WriteStep:
     when_not_matched: str = "insert"
     when_not_matched_by_source: str = "keep"
     soft_delete: Optional[str] = None
+    writer: Optional[str] = None
     kind: str = "write"
 
 

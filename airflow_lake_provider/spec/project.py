@@ -57,7 +57,9 @@ class Project:
         assert chosen is not None
         if chosen not in self.environment_names:
             hint = expected_one_of(chosen, self.environment_names)
-            raise UnknownName(f"there is no environment `{chosen}`{origin} in {self.root / LAKE_YAML}; {hint}")
+            place = self.root / LAKE_YAML
+            where = f" in {place}" if place.exists() else f", for {self.root} has no {LAKE_YAML}"
+            raise UnknownName(f"there is no environment `{chosen}`{origin}{where}; {hint}")
         if chosen not in self._settings:
             self._settings[chosen] = settings_of(self.lake, chosen, project_root=self.root)
         return self._settings[chosen]

@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import StrictBool
+
 from airflow_lake_provider.spec.key import FilledText, Keys, Listed, Texts, key
 
 
-class LocalEngineKeys(Keys):
+class WaitingKeys(Keys):
+    """What tasks on any engine do while their job runs; the engine itself takes no part in it."""
+
+    type: str = key("The engine.", "local", default=...)
+    deferrable: StrictBool | None = key(
+        "Whether Airflow's tasks on this engine wait in the triggerer, where they take no worker slot; by default "
+        "what Airflow's `[operators] default_deferrable` says. `lake run` waits itself.",
+        True,
+    )
+    poll_interval: float | None = key(
+        "Seconds between two looks at a run; by default 1 on a worker, 5 in the triggerer.", 30
+    )
+
+
+class LocalEngineKeys(WaitingKeys):
     """``type: local``."""
 
     type: Literal["local"] = key("Spark on this machine.", "local", default=...)
@@ -27,7 +43,7 @@ class LocalEngineKeys(Keys):
     env: Texts | None = key("More environment variables of the driver.", {"AWS_REGION": "eu-central-1"})
 
 
-class SparkSubmitEngineKeys(Keys):
+class SparkSubmitEngineKeys(WaitingKeys):
     """``type: spark_submit``."""
 
     type: Literal["spark_submit"] = key("Spark on any cluster that spark-submit reaches.", "spark_submit", default=...)
@@ -35,6 +51,11 @@ class SparkSubmitEngineKeys(Keys):
         "An Airflow connection of the type `spark`, whose fields mean what they mean to the apache-spark provider. "
         "Either this or `master`.",
         "spark_default",
+    )
+    poll_interval: float | None = key(
+        "Seconds between two looks at a run; by default 1 on a worker, 5 in the triggerer. In cluster mode also the "
+        "fewest seconds between two questions to the master, by default 10.",
+        30,
     )
     master: FilledText | None = key(
         "The cluster: `spark://host:7077`, `yarn`, `k8s://https://host:6443`, `local[*]`. Either this or `conn_id`.",
@@ -71,12 +92,9 @@ class SparkSubmitEngineKeys(Keys):
     staging: FilledText | None = key(
         "A place that the cluster can read, for the job library; by default below `job_root`.", "s3://acme-lake/library"
     )
-    poll_interval: float = key(
-        "Cluster mode: the fewest seconds between two questions to the master.", 30, default=10.0
-    )
 
 
-class InMemoryEngineKeys(Keys):
+class InMemoryEngineKeys(WaitingKeys):
     """``type: in_memory``; what comes of a job is scripted in Python."""
 
     model_config = {**Keys.model_config, "extra": "allow"}

@@ -24,10 +24,16 @@ _PATHLESS = ("rest", "hive")
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """One of an environment's engines: its type, and the settings that are the engine's own."""
+    """One of an environment's engines: its type, the settings that are the engine's own, and how tasks wait for it.
+
+    :param deferrable: whether Airflow's tasks wait in the triggerer; ``None`` leaves it to Airflow's configuration.
+    :param poll_interval: seconds between two looks at a run.
+    """
 
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    deferrable: bool | None = None
+    poll_interval: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,15 @@ def absolute(path: str, base: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
+def engine_config(type_: str, keys: Mapping[str, Any]) -> EngineConfig:
+    """Return an engine of ``lake.yaml``: what is its own, and what is the waiting task's."""
+    deferrable, poll_interval = keys.get("deferrable"), keys.get("poll_interval")
+    own = {name: value for name, value in keys.items() if name not in ("deferrable", "poll_interval")}
+    if type_ == "spark_submit" and poll_interval is not None:
+        own["poll_interval"] = poll_interval  # it asks a cluster no more often
+    return EngineConfig(type_, own, deferrable, poll_interval)
+
+
 def build_environment(
     name: str, keys: LakeKeys, *, root: Path, layers: Mapping[str, str | None] | None = None
 ) -> Environment:
@@ -95,7 +110,7 @@ def build_environment(
     home = Path(os.environ.get("LAKE_HOME") or root / ".lake").absolute()
     base = absolute(own.base_path, str(root)) if own.base_path else str(root)
     engines = {
-        engine: EngineConfig(config.type, config.model_dump(exclude={"type"}, exclude_unset=True))
+        engine: engine_config(config.type, config.model_dump(exclude={"type"}, exclude_unset=True))
         for engine, config in (own.engines or {}).items()
     }
     catalog = _catalog(own.catalog or CatalogKeys(), home=home, base=base, root=str(root), prefix=own.namespace_prefix)

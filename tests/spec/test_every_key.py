@@ -142,6 +142,7 @@ LOCAL = {("lake.yaml", "environments", "local", "engines", "default", "type"): "
 BARE = {("lake.yaml", "environments", "local", "engines", "default", "type"): "spark_submit"}
 YARN = {("lake.yaml", "environments", "local", "engines", "default", "master"): "yarn"}
 SUBMIT = {**BARE, **YARN}
+IN_MEMORY = {("lake.yaml", "environments", "local", "engines", "default", "type"): "in_memory"}
 DAY = timedelta(days=1)
 
 USES: dict[str, dict[str, Use]] = {
@@ -333,6 +334,8 @@ USES: dict[str, dict[str, Use]] = {
         "driver_memory": Use("8g", engine_option("driver_memory"), "8g", LOCAL),
         "spark_conf": Use({"spark.a": "b"}, engine_option("spark_conf"), {"spark.a": "b"}, LOCAL),
         "env": Use({"A": "b"}, engine_option("env"), {"A": "b"}, LOCAL),
+        "deferrable": Use(True, lambda plan: plan.environment.engines["default"].deferrable, True, LOCAL),
+        "poll_interval": Use(5, lambda plan: plan.environment.engines["default"].poll_interval, 5, LOCAL),
     },
     "engine spark_submit": {
         "type": Use("spark_submit", lambda plan: plan.environment.engines["default"].type, "spark_submit", YARN),
@@ -350,10 +353,13 @@ USES: dict[str, dict[str, Use]] = {
         "spark_conf": Use({"spark.a": "b"}, engine_option("spark_conf"), {"spark.a": "b"}, SUBMIT),
         "env": Use({"A": "b"}, engine_option("env"), {"A": "b"}, SUBMIT),
         "staging": Use("s3://s", engine_option("staging"), "s3://s", SUBMIT),
+        "deferrable": Use(False, lambda plan: plan.environment.engines["default"].deferrable, False, SUBMIT),
         "poll_interval": Use(5, engine_option("poll_interval"), 5, SUBMIT),
     },
     "engine in_memory": {
         "type": Use("in_memory", lambda plan: plan.environment.engines["default"].type, "in_memory"),
+        "deferrable": Use(True, lambda plan: plan.environment.engines["default"].deferrable, True, IN_MEMORY),
+        "poll_interval": Use(5, lambda plan: plan.environment.engines["default"].poll_interval, 5, IN_MEMORY),
     },
 }
 
@@ -497,6 +503,8 @@ MISUSES: dict[str, dict[str, Misuse]] = {
         "driver_memory": Misuse(8, "wrong-type", beside=LOCAL),
         "spark_conf": Misuse(LIST, "wrong-type", "spark_conf", beside=LOCAL),
         "env": Misuse({"A": ["b"]}, "wrong-type", "A", beside=LOCAL),
+        "deferrable": Misuse("yes", "wrong-type", beside=LOCAL),
+        "poll_interval": Misuse("soon", "wrong-type", beside=LOCAL),
     },
     "engine spark_submit": {
         "type": Misuse("spark", "wrong-value"),
@@ -514,9 +522,14 @@ MISUSES: dict[str, dict[str, Misuse]] = {
         "spark_conf": Misuse("x", "wrong-type", beside=SUBMIT),
         "env": Misuse(LIST, "wrong-type", "env", beside=SUBMIT),
         "staging": Misuse(5, "wrong-type", beside=SUBMIT),
+        "deferrable": Misuse("no", "wrong-type", beside=SUBMIT),
         "poll_interval": Misuse("soon", "wrong-type", beside=SUBMIT),
     },
-    "engine in_memory": {"type": Misuse("memory", "wrong-value")},
+    "engine in_memory": {
+        "type": Misuse("memory", "wrong-value"),
+        "deferrable": Misuse("no", "wrong-type", beside=IN_MEMORY),
+        "poll_interval": Misuse("soon", "wrong-type", beside=IN_MEMORY),
+    },
 }
 
 

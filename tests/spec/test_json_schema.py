@@ -33,6 +33,7 @@ from airflow_lake_provider.spec.json_schema import (
     pipeline_schema,
     schema_text,
 )
+from airflow_lake_provider.spec.lake import engine_config
 from airflow_lake_provider.spec.lake_keys import CatalogKeys, EngineKeys, EnvironmentKeys, LakeKeys, ProfileKeys
 from airflow_lake_provider.spec.source import Source, read_source
 
@@ -182,7 +183,7 @@ def test_the_keys_of_an_engine_are_its_arguments(name: str) -> None:
     module, cls = _ENGINES[name]
     made = getattr(__import__(module, fromlist=[cls]), cls)
     arguments = [word for word in inspect.signature(made).parameters if word not in _COLLABORATORS]
-    assert sorted(ENGINE_KEYS[name].model_fields) == sorted(["type", *arguments])
+    assert sorted(ENGINE_KEYS[name].model_fields) == sorted({"type", "deferrable", "poll_interval", *arguments})
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,8 @@ def test_an_example_of_an_engine_makes_one(model: type[BaseModel], key: str, exa
     name = next(name for name, keys in ENGINE_KEYS.items() if keys is model)
     keys = {"type": name, **({"master": "yarn"} if name == "spark_submit" and key != "conn_id" else {}), key: example}
     assert faults({"environments": {"prod": {"engines": {"default": keys}}}}, LAKE) == []
-    assert get_engine(name, {word: value for word, value in keys.items() if word != "type"}).name == name
+    own = {word: value for word, value in keys.items() if word != "type"}
+    assert get_engine(name, engine_config(name, own).options).name == name
 
 
 @pytest.mark.parametrize("name", ["local", "spark_submit"])

@@ -10,18 +10,24 @@ from airflow_lake_provider.protocol import DataInterval
 from airflow_lake_provider.runs.schedule import utc_text
 
 MANUAL = "manual"
+BY_DATASETS = "dataset_triggered"
+"""What Airflow 2 calls a run that assets started."""
 
 
 def fill_interval(context: MutableMapping[str, Any]) -> None:
     """Give a manual run of a scheduled pipeline the last complete interval before its ``run_after``.
 
     Airflow 3 starts such a run with no logical date and no interval. Templates then see what they would see in the
-    scheduled run of that interval. Any other run stays as it is: one that assets or a partition started speaks of no
-    span of time.
+    scheduled run of that interval. A run that assets or a partition started speaks of no span of time, on Airflow 2
+    neither, which gives it one from the first to the last of the runs behind its events: with a producer that was
+    started by hand that is a moment, and with several it is nobody's interval.
     """
+    dag_run = context.get("dag_run")
+    if _text(getattr(dag_run, "run_type", None)) == BY_DATASETS:
+        context.update(data_interval_start=None, data_interval_end=None)
+        return
     if context.get("data_interval_start") is not None:
         return
-    dag_run = context.get("dag_run")
     if _text(getattr(dag_run, "run_type", None)) != MANUAL or getattr(dag_run, "partition_key", None) is not None:
         return
     run_after = getattr(dag_run, "run_after", None)

@@ -106,3 +106,18 @@ def test_a_run_without_an_interval_may_do_what_names_none(ingest: Callable[..., 
     run.dag_run = started("manual")
     run.run()
     assert (engine.requests[0].interval, engine.requests[0].logical_date) == (None, None)
+
+
+def test_what_airflow_2_makes_up_for_a_run_that_datasets_started_is_no_interval(
+    ingest: Callable[..., Any], engine: InMemoryEngine
+) -> None:
+    made_up = {"data_interval_start": RUN_AFTER, "data_interval_end": RUN_AFTER, "logical_date": RUN_AFTER}
+    run = ingest(None)
+    run.dag_run, run.variables = started("dataset_triggered"), dict(made_up)
+    with pytest.raises(AirflowFailException, match="files names the data interval, and the run manual__1 has none"):
+        run.run()
+    assert engine.requests == []
+    run = ingest(None, files="landing/*.csv")
+    run.dag_run, run.variables = started("dataset_triggered"), dict(made_up)
+    run.run()
+    assert engine.requests[0].interval is None

@@ -9,9 +9,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from stack import MetadataServer
 
 # Airflow reads its configuration when it is imported, which test modules do at collection.
 _HOME = Path(tempfile.mkdtemp(prefix="lake-tests-airflow-"))
@@ -112,3 +115,12 @@ def spark_python() -> str:
         if os.environ.get("LAKE_ALLOW_NO_SPARK"):
             pytest.skip(str(exc))
         pytest.fail(str(exc))
+
+
+@pytest.fixture(scope="session")
+def metadata_server() -> Iterator[MetadataServer]:
+    """Return what makes metadata databases for ``stack.airflow_stack``."""
+    from stack import metadata_server
+
+    with metadata_server() as server:
+        yield server

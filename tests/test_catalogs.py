@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from postgresql import free_port, postgresql
 
 from airflow_lake_provider.cli.catalog import pyiceberg_properties
 from airflow_lake_provider.cli.tables import table_entries
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 PASSWORD = "pass:word/@ of this test"
-POSTGRESQL = Path("/usr/lib/postgresql")
 DRIVER = "org.postgresql:postgresql:42.7.8"
 SPEC = """\
 pipeline: shop
@@ -62,12 +61,6 @@ REST_JARS = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def maven(*arguments: str) -> None:
     if shutil.which("mvn") is None:
         pytest.skip("needs Maven for the server's jars")
@@ -77,31 +70,10 @@ def maven(*arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def jdbc_uri() -> Iterator[str]:
     """The JDBC URI of a database of this module's own, whose user ``lake`` has a password."""
-    programs = max(POSTGRESQL.glob("*/bin"), default=None)
-    if programs is None:
-        pytest.skip("needs PostgreSQL's server")
-    # The server refuses to run as root; the folder is one that another user may enter.
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(subprocess.check_output([*as_user, "mktemp", "-d"], text=True, cwd="/").strip())
-    port = free_port()
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run([*as_user, str(programs / program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    try:
-        (folder / "password").write_text(PASSWORD)
-        words = ["-A", "scram-sha-256", "-U", "lake", f"--pwfile={folder}/password"]
-        run("initdb", "-D", f"{folder}/data", *words)
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-        run("pg_ctl", "-D", f"{folder}/data", "-o", options, "-l", f"{folder}/log", "-w", "start")
-        try:
-            yield f"jdbc:postgresql://127.0.0.1:{port}/postgres?ApplicationName=lake"
-        finally:
-            run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
-    finally:
-        subprocess.run([*as_user, "rm", "-rf", str(folder)], check=True, cwd="/")
+    with postgresql(user="lake", password=PASSWORD) as server:
+        yield f"jdbc:postgresql://127.0.0.1:{server.port}/postgres?ApplicationName=lake"
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +161,7 @@ def is_read(catalog: Catalog) -> Table:
 
 
 def test_jdbc_catalog_in_postgresql(
-    spec: Path, postgresql: str, postgresql_driver: Path, monkeypatch: pytest.MonkeyPatch
+    spec: Path, jdbc_uri: str, postgresql_driver: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("psycopg2")
     monkeypatch.setenv("LAKE_DB_PASSWORD", PASSWORD)
@@ -198,7 +170,7 @@ def test_jdbc_catalog_in_postgresql(
         name="lake",
         type="jdbc",
         warehouse=f"file://{spec.parent}/warehouse",
-        properties={"uri": postgresql, "jdbc.user": "lake"},
+        properties={"uri": jdbc_uri, "jdbc.user": "lake"},
         namespace_prefix="dev_",
         secrets={"jdbc.password": "LAKE_DB_PASSWORD"},
     )

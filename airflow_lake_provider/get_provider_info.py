@@ -36,5 +36,11 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "triggers": [
+            {
+                "integration-name": "Apache Iceberg",
+                "python-modules": ["airflow_lake_provider.triggers.run"],
+            }
+        ],
         "extra-links": ["airflow_lake_provider.operators.link.LakeRunLink"],
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.exceptions import SpecError
-from airflow_lake_provider.operators.base import airflow_exception, no_interval
+from airflow_lake_provider.operators.failure import airflow_exception, no_interval
 from airflow_lake_provider.operators.interval import has_interval
 from airflow_lake_provider.operators.table import LakeTableOperator
 from airflow_lake_provider.plan import names_interval

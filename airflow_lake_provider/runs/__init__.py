@@ -9,7 +9,7 @@ from airflow_lake_provider.runs.results import check_error, table_entry, table_r
 from airflow_lake_provider.runs.schedule import last_interval, utc_text
 from airflow_lake_provider.runs.submit import TaskJob, deliver, run_job, start_job
 from airflow_lake_provider.runs.templates import interval_context, render
-from airflow_lake_provider.runs.wait import Delivery, EndedRun, LiveRun, Wait, cancel, find_run
+from airflow_lake_provider.runs.wait import Delivery, EndedRun, LiveRun, Wait, cancel, find_run, newest_run
 
 __all__ = [
     "Delivery",
@@ -23,6 +23,7 @@ __all__ = [
     "find_run",
     "interval_context",
     "last_interval",
+    "newest_run",
     "outcome",
     "prepare_lake_home",
     "render",

@@ -13,7 +13,14 @@ from airflow_lake_provider.exceptions import EngineError, JobTimedOut
 from airflow_lake_provider.protocol import JobFolder, JobReport, JobRequest, Store, open_store
 from airflow_lake_provider.protocol.store import REPORT
 from airflow_lake_provider.runs.outcome import is_final, outcome
-from airflow_lake_provider.runs.starts import TaskStarts, read_handle, read_report, read_request
+from airflow_lake_provider.runs.starts import (
+    TaskStarts,
+    find_handle,
+    newest_of,
+    read_handle,
+    read_report,
+    read_request,
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,14 @@ class EndedRun:
         return Delivery(report, self.folder, self.report_uri)
 
     @property
+    def has_last_word(self) -> bool:
+        """Whether the job itself has said how it ended."""
+        return self.report is not None and is_final(self.report)
+
+    @property
     def is_lost(self) -> bool:
         """Whether the run has gone without a last word: it has not failed, it was taken away."""
-        return self.state.status is Status.LOST and (self.report is None or not is_final(self.report))
+        return self.state.status is Status.LOST and not self.has_last_word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +130,19 @@ class Wait:
             if self.on_report is not None and (report := read_report(self.store, folder)) is not None:
                 self.on_report(report)
             time.sleep(self.poll_interval)
+
+
+def newest_run(folder: JobFolder, store: Store | None = None) -> LiveRun | None:
+    """Return the newest start of a task run in its generation, whatever has become of it.
+
+    :param folder: of any start of the task run in this generation.
+    """
+    store = store or open_store(folder.root)
+    newest = newest_of(TaskStarts(store, folder.root, folder.task).all(), folder.task.generation)
+    if newest is None:
+        return None
+    handle, request = find_handle(store, newest), read_request(store, newest)
+    return None if handle is None or request is None else LiveRun(handle, newest, request, was_there=True)
 
 
 def find_run(folder: JobFolder, store: Store | None = None) -> LiveRun:

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
 from airflow_lake_provider.engines import InMemoryEngine, Status
 from airflow_lake_provider.exceptions import (
@@ -19,14 +24,16 @@ from airflow_lake_provider.exceptions import (
     JobCancelled,
     JobFailed,
     JobReportMissing,
+    JobTimedOut,
     LakeError,
     ProtocolError,
     QualityCheckFailed,
     SpecError,
 )
-from airflow_lake_provider.operators import LakeQualityCheckOperator, LakeTransformOperator
-from airflow_lake_provider.operators.base import airflow_exception, generation
+from airflow_lake_provider.operators import LakeTransformOperator
+from airflow_lake_provider.operators.failure import airflow_exception
 from airflow_lake_provider.operators.link import LakeRunLink
+from airflow_lake_provider.operators.waiting import generation
 from airflow_lake_provider.protocol import CheckResult, CheckStep, Rows, TableReport
 from airflow_lake_provider.runs import table_entry
 
@@ -129,6 +136,7 @@ def test_wrong_arguments_fail_the_task_before_anything_is_submitted(
         (JobFailed("x", retryable=False), AirflowFailException),
         (JobCancelled("x"), AirflowException),
         (JobReportMissing("x"), AirflowException),
+        (JobTimedOut("x"), AirflowTaskTimeout),
         (EngineError("x"), AirflowException),
         (EngineNotAllowed("x"), AirflowFailException),
         (EngineNotInstalled("x"), AirflowFailException),
@@ -138,24 +146,9 @@ def test_wrong_arguments_fail_the_task_before_anything_is_submitted(
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else f"{type(value).__name__} to",
 )
-def test_each_error_has_its_airflow_exception(error: LakeError, kind: type[Exception]) -> None:
+def test_each_error_has_its_airflow_exception(error: LakeError, kind: type[BaseException]) -> None:
     assert type(airflow_exception(error)) is kind
     assert str(airflow_exception(error)) == "x"
-
-
-@pytest.mark.parametrize(
-    "argument",
-    [{"deferrable": True}],
-    ids=lambda a: [*a][0],
-)
-@pytest.mark.parametrize("operator", [LakeTransformOperator, LakeQualityCheckOperator])
-def test_arguments_of_later_are_refused_by_name(
-    task_run: Callable[..., Any], engine: InMemoryEngine, operator: Any, argument: dict[str, Any]
-) -> None:
-    own = {"sql": "SELECT 1 AS n"} if operator is LakeTransformOperator else {"checks": ["row_count > 0"]}
-    with pytest.raises(AirflowFailException, match=f"{[*argument][0]} is not supported yet"):
-        task_run(operator, table=TABLE, **own, **argument).run()
-    assert engine.requests == []
 
 
 def test_engine_options_reach_the_engine_as_they_are(transform: Callable[..., Any], engine: InMemoryEngine) -> None:

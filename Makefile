@@ -47,6 +47,12 @@ test-fast: install ## Run the tests that need neither Java nor Airflow's databas
 test-spark: spark ## Run the tests that start Spark or Airflow
 	@$(BIN)/python tests/suite.py jobs airflow
 
+.PHONY: pictures
+pictures: spark ## Take the pictures in docs/images anew, of the demo in a browser
+	@mkdir -p docs/images
+	@LAKE_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest -q tests/browser
+	@! command -v pngquant > /dev/null || pngquant --force --strip --skip-if-larger --ext .png docs/images/*.png
+
 .PHONY: fuzz
 fuzz: install ## Feed damaged specs to the language for MINUTES=30 and print the figures
 	@$(BIN)/python tests/fuzz/fuzz_specs.py --minutes $(MINUTES)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.engines.cache import cache_folder, keep
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol.archive import zip_bytes
 
@@ -50,22 +48,13 @@ def entry_script(*, cache: Path | None = None) -> Path:
 
 def _keep(data: bytes, name: str, cache: Path | None) -> Path:
     folder = (cache or cache_folder()) / "job-library"
-    path = folder / name
-    if path.exists():
-        return path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=folder, prefix=".job-library.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
+        return keep(data, folder / name)
     except OSError as exc:
         raise EngineError(
             f"The job library cannot be written to {folder}: {exc.strerror or exc}. "
             "LAKE_CACHE names a folder that can be written."
         ) from exc
-    return path
 
 
 def job_library_sha256() -> str:

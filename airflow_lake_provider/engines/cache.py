@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,3 +23,19 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
         return Path(own).expanduser().absolute()
     shared = values.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "airflow-lake-provider"
+
+
+def keep(data: bytes, path: Path) -> Path:
+    """Write a file of the cache unless it is there; nobody ever sees a part of it.
+
+    :raises OSError: its folder cannot be written.
+    """
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    os.chmod(part, 0o644)
+    os.replace(part, path)
+    return path

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_lake_provider.compat import DAG, get_parsing_context, shows_code_by_fileloc
-from airflow_lake_provider.engines.cache import cache_folder
+from airflow_lake_provider.engines.cache import cache_folder, keep
 from airflow_lake_provider.plan import PipelinePlan
 from airflow_lake_provider.policy import SPEC
 
@@ -50,12 +49,7 @@ class SpecText:
                 if time.time() - path.stat().st_mtime > _FRESH:
                     os.utime(path)
                 return path
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor, part = tempfile.mkstemp(dir=folder, prefix=".")
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.chmod(part, 0o644)
-            os.replace(part, path)
+            keep(data, path)
             _sweep(folder.parent)
         except OSError as exc:
             _log.warning("The Code tab cannot show %s: %s cannot be written: %s", self.name, folder, exc)

@@ -124,3 +124,11 @@ def metadata_server() -> Iterator[MetadataServer]:
 
     with metadata_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the finished demo of ``finished_demo``; its three days take minutes, once."""
+    from finished_demo import run_demo
+
+    return run_demo(tmp_path_factory.mktemp("checkout"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -119,6 +119,7 @@ __all__ = [
     "last_complete_interval",
     "make_asset",
     "shows_code_by_fileloc",
+    "start_date_by_assets",
     "task_state",
     "tells_triggers_of_kills",
 ]
@@ -136,6 +137,11 @@ def make_asset(*, name: str, uri: str) -> Asset:
         return Asset(name=name, uri=uri)
     except TypeError:
         return Asset(uri=uri)
+
+
+def start_date_by_assets() -> datetime | None:
+    """Return the start date of a DAG that assets start: Airflow 2 wants one, and any past one does."""
+    return None if DAG.__module__.startswith("airflow.sdk") else datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def shows_code_by_fileloc() -> bool:

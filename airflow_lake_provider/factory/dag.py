@@ -16,6 +16,7 @@ from airflow_lake_provider.compat import (
     Param,
     TaskGroup,
     make_asset,
+    start_date_by_assets,
 )
 from airflow_lake_provider.factory.code import show_code
 from airflow_lake_provider.factory.documentation import dag_documentation, task_documentation
@@ -42,7 +43,7 @@ def build_dag(plan: PipelinePlan) -> DAG:
         description=plan.description,
         doc_md=dag_documentation(plan),
         schedule=_schedule(plan.schedule, plan),
-        start_date=plan.start_date,
+        start_date=plan.start_date or (start_date_by_assets() if _is_by_assets(plan) else None),
         end_date=plan.end_date,
         catchup=plan.catchup,
         max_active_runs=plan.max_active_runs,
@@ -110,6 +111,10 @@ def _schedule(schedule: Schedule | None, plan: PipelinePlan) -> Any:
     if schedule.cron is not None:
         return CronDataIntervalTimetable(schedule.cron, timezone=plan.timezone)
     return DeltaDataIntervalTimetable(schedule.every)
+
+
+def _is_by_assets(plan: PipelinePlan) -> bool:
+    return plan.schedule is not None and plan.schedule.assets is not None
 
 
 def _assets(condition: AssetCondition, environment: Environment) -> AssetAll | AssetAny:

@@ -37,8 +37,20 @@ class TaskRun:
     xcoms: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
 
+    start_date: datetime | None = None
+
     def run(self) -> Any:
         """Render and execute a copy of the operator, as each try does."""
+        self.executed = self.fresh()
+        return self.executed.execute(self.context)
+
+    def resume(self, method: str, arguments: dict[str, Any]) -> Any:
+        """Go on in another worker, as after a deferral."""
+        self.executed = self.fresh()
+        return self.executed.resume_execution(method, arguments, self.context)
+
+    def fresh(self) -> LakeOperator:
+        """Return a rendered copy of the operator: what a worker has before it executes."""
         operator = self.operator.prepare_for_execution()
         ti = SimpleNamespace(
             dag_id=self.operator.dag_id,
@@ -46,6 +58,7 @@ class TaskRun:
             try_number=self.try_number,
             max_tries=self.max_tries,
             map_index=self.map_index,
+            start_date=self.start_date,
             xcom_push=lambda key, value: self.xcoms.update({key: value}),
         )
         self.context = {
@@ -58,8 +71,7 @@ class TaskRun:
             **self.variables,
         }
         operator.render_template_fields(self.context)
-        self.executed = operator
-        return operator.execute(self.context)
+        return operator
 
     @property
     def events(self) -> list[Any]:

@@ -6,6 +6,7 @@ and the counts of rows in its extra. The alias ``lake:<table>`` stands for the t
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow.sdk import DAG, AssetAlias, task
@@ -14,15 +15,23 @@ from airflow_lake_provider import LakeTransformOperator
 
 REVENUE = AssetAlias("lake:gold.revenue_by_day")
 
-with DAG("lake_on_publish", schedule=[REVENUE], catchup=False, doc_md=__doc__, tags=["example", "iceberg"]):
+with DAG(
+    "lake_on_publish",
+    schedule=[REVENUE],
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),  # noqa: UP017 - Airflow 2 wants one
+    catchup=False,
+    doc_md=__doc__,
+    tags=["example", "iceberg"],
+):
 
     @task
-    def read_events(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-        """Return what the publishes told that this run was started by; none, where a person started it."""
-        return [
-            {"snapshot_id": event.extra["snapshot_id"], "rows_applied": event.extra["rows_applied"]}
-            for event in triggering_asset_events.get(REVENUE, [])
-        ]
+    def read_events(triggering_asset_events: Any = None) -> dict[str, int]:
+        """Return how many rows each publish changed, by its snapshot; none, where a person started this run."""
+        return {
+            str(event.extra["snapshot_id"]): event.extra["rows_applied"]
+            for events in (triggering_asset_events or {}).values()
+            for event in events
+        }
 
     best_day = LakeTransformOperator(
         task_id="best_day",

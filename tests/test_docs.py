@@ -40,7 +40,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TABLE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 # What a reader runs that a test does not: it builds environments, or serves until somebody stops it.
 NOT_RUN = ("pip install", "lake spark install", "airflow standalone", "make")
-SHELL_WORDS = ("cat", "cd", "cp", "diff", "docker", "export", "ls", "mkdir", "pip", "git", "airflow")
+SHELL_WORDS = ("cat", "cd", "cp", "diff", "docker", "export", "find", "ls", "mkdir", "pip", "git", "airflow")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from deployment.compose import Composed, load_compose, placed
 from deployment.dockerfile import ROOT, image_environment
 
 COMPOSE = ROOT / "deploy" / "docker-compose.yaml"
+PRODUCTION = ROOT / "docs" / "how-to" / "airflow-in-production.md"
 SCHEMA = Path(__file__).with_name("compose-spec.json")
 SECRETS = {
     "AIRFLOW_API_SECRET_KEY": "c2Vzc2lvbnM",
@@ -225,6 +227,22 @@ class TestServices:
         (run,) = deployed.api.runs("planets")
         path = f"/dags/planets/dagRuns/{run.run_id}/taskInstances/silver__planets/logs/1"
         assert "silver.planets: published (3 read, 3 applied)" in json.dumps(deployed.api.get(path))
+
+    def test_job_folders_of_ended_runs_may_be_removed(self, deployed: Deployed) -> None:
+        deployed.api.is_up()
+        (run,) = deployed.api.runs("planets")
+        folders = {path.name: path for path in (deployed.lake / "jobs" / "planets").iterdir()}
+        assert len(folders) == 2, "the run's, and the index of open starts"
+        for path in folders.values():
+            os.utime(path, (0, 0))
+        (remove,) = re.findall(r"^\$ (find .*)$", PRODUCTION.read_text(), re.MULTILINE)
+        subprocess.run(remove.replace("/mnt/lake", str(deployed.lake)), shell=True, check=True)
+        assert [name for name, path in folders.items() if path.exists()] == ["~open"]
+        deployed.api.clear_run("planets", run.run_id)
+        ended = deployed.api.wait_for_run("planets", run.run_id, seconds=300)
+        assert ended.state == "success"
+        result = deployed.api.result("planets", run.run_id, "silver__planets")
+        assert result["status"] == "no_op", "the table's ledger lies with the table, not in the job folder"
 
     def test_all_end_within_their_grace_period(self, deployed: Deployed) -> None:
         pids = [process.pid for process in deployed.services.running.values()]

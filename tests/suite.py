@@ -45,7 +45,7 @@ PARTS = {
             "--ignore=tests/jobs",
             "--ignore=airflow_lake_provider/jobs",
             "-m",
-            "not spark and not airflow",
+            "not spark and not airflow and not versions",
             "tests",
             "airflow_lake_provider",
         ),
@@ -53,6 +53,7 @@ PARTS = {
     ),
     "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "-m", "not slow", "tests/jobs", "airflow_lake_provider/jobs")),
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "spark or airflow", "tests")),
+    "versions": Part(sys.executable, ("-m", "versions", "tests/versions"), alone=True),
     "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
 DEFAULT = ("fast", "jobs", "airflow")

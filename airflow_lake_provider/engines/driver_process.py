@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,11 +32,8 @@ GRACE_SECONDS = 10.0
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _IN_CACHE = "cache"
-# What a driver must not see: the secrets of Airflow, and what would lead it to another Python or another Spark.
-_DROPPED = ("AIRFLOW", "_AIRFLOW", "__AIRFLOW", "PYSPARK_")
-_DROPPED_NAMES = frozenset(
-    {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "VIRTUAL_ENV", "SPARK_HOME", "SPARK_CONF_DIR"}
-)
+_POD = "AIRFLOW_IS_K8S_EXECUTOR_POD"
+"""Set in the pods that Airflow's KubernetesExecutor makes, one per task."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +163,7 @@ class DriverProcesses:
         return f"process {extras['pid']} on {extras['host'].split()[0]}, log: {extras['folder']}/{LOG}"
 
     def _start(self, job: SparkJob, folder: Path, launch: Launch, extras: Mapping[str, str]) -> RunHandle:
-        detached = job.detached and not _is_remote(job)
-        if job.detached and not detached:
-            self._log.warning(
-                "%s is no folder of a file system, so nobody but this machine can watch the driver: the task waits on "
-                "its worker. Put job_root on a file system that workers and triggerers share, or set deferrable: false",
-                job.request_uri.rpartition("/")[0],
-            )
+        detached = job.detached and self._may_detach(job)
         for leftover in LEFTOVERS:
             (folder / leftover).unlink(missing_ok=True)
         lifeline_end, lifeline = os.pipe()
@@ -215,6 +206,22 @@ class DriverProcesses:
             },
         )
 
+    def _may_detach(self, job: SparkJob) -> bool:
+        if _is_remote(job):
+            self._log.warning(
+                "%s is no folder of a file system, so nobody but this machine can watch the driver: the task waits on "
+                "its worker. Put job_root on a file system that workers and triggerers share, or set deferrable: false",
+                job.request_uri.rpartition("/")[0],
+            )
+            return False
+        if os.environ.get(_POD):
+            self._log.warning(
+                "This pod ends with its task, and a driver in it would, too: the task waits on its worker. "
+                "Use cluster mode, or set deferrable: false"
+            )
+            return False
+        return True
+
     def _let_begin(self, handle: RunHandle) -> None:
         """Let a detached driver begin: from now on ``process.json`` finds it. Before, it would end with its worker."""
         started = self._started[handle.request_id]
@@ -251,19 +258,6 @@ class DriverProcesses:
             started.cut()
         if handle.extras["host"] == this_host() and not (folder / STATUS).exists():
             sweep(folder)
-
-
-def driver_environment(*, keep: Collection[str] = ()) -> dict[str, str]:
-    """Return this process's environment less what a driver must not see, with the clock in UTC.
-
-    :param keep: names that stay although they lead to a certain Python or Spark.
-    """
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name in keep or (name not in _DROPPED_NAMES and not name.startswith(_DROPPED))
-    }
-    return {**environment, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
 
 
 def _is_remote(job: SparkJob) -> bool:

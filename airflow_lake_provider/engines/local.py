@@ -13,7 +13,8 @@ from airflow_lake_provider.engines.bundle import job_library
 from airflow_lake_provider.engines.cache import cache_folder
 from airflow_lake_provider.engines.class_archive import with_archive
 from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane, required_coordinates
-from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch, driver_environment
+from airflow_lake_provider.engines.driver_environment import driver_environment
+from airflow_lake_provider.engines.driver_process import DriverProcesses, Launch
 from airflow_lake_provider.engines.mwaa import refuse_on_mwaa
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lake_provider.engines.data_plane import DataPlane, find_data_plane
-from airflow_lake_provider.engines.driver_process import driver_environment
+from airflow_lake_provider.engines.driver_environment import driver_environment
 from airflow_lake_provider.exceptions import EngineError, EngineNotInstalled
 
 # A Spark of the cluster's own is found and configured by these; a data plane's Spark must not see them.

@@ -157,6 +157,16 @@ def test_job_folder_in_s3_keeps_the_driver_with_its_worker(
     engine.cancel(handle)
 
 
+def test_pod_that_ends_with_its_task_keeps_the_driver_with_its_worker(
+    spark_job: SparkJob, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
+    handle = engine.submit(replace(spark_job, detached=True))
+    assert not handle.detached
+    assert "This pod ends with its task" in caplog.text
+    engine.cancel(handle)
+
+
 # --- from another machine
 
 
@@ -168,7 +178,7 @@ def test_another_machine_sees_and_cancels_the_run(spark_job: SparkJob, engine: S
     until_running(other, elsewhere(handle))
     other.cancel(elsewhere(handle))
     assert other.state(elsewhere(handle)).status is Status.CANCELLED
-    assert engine.state(handle).status is Status.CANCELLED
+    assert until_ended(engine, handle).status is Status.CANCELLED
     assert all_gone(pids)
 
 

@@ -53,7 +53,7 @@ PARTS = {
     ),
     "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "-m", "not slow", "tests/jobs", "airflow_lake_provider/jobs")),
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "spark or airflow", "tests")),
-    "versions": Part(sys.executable, ("-m", "versions", "tests/versions"), alone=True),
+    "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment"), alone=True),
     "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
 DEFAULT = ("fast", "jobs", "airflow")

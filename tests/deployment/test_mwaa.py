@@ -127,7 +127,7 @@ def pip(image: AirflowEnvironment, *arguments: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.airflow
+@pytest.mark.versions
 @pytest.mark.timeout(1800)
 def test_pip_installs_the_package_and_changes_nothing_of_the_image(
     image: AirflowEnvironment, plugins: Path, tmp_path: Path
@@ -138,7 +138,7 @@ def test_pip_installs_the_package_and_changes_nothing_of_the_image(
     assert said.splitlines()[-1] == f"Would install airflow-lake-provider-{__version__}"
 
 
-@pytest.mark.airflow
+@pytest.mark.versions
 @pytest.mark.timeout(1800)
 def test_the_archive_holds_every_wheel_that_a_private_web_server_lacks(
     image: AirflowEnvironment, plugins: Path

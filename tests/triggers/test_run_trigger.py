@@ -243,11 +243,13 @@ def airflow_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[Any]]:
     return say
 
 
-def cancelled_while_it_waits(trigger: LakeRunTrigger, message: str | None = None) -> None:
+def cancelled_while_it_waits(trigger: LakeRunTrigger, *, trigger_id: int | None = 5) -> None:
+    trigger.trigger_id = trigger_id
+
     async def cancel() -> None:
         waiting = asyncio.ensure_future(anext(trigger.run()))
         await asyncio.sleep(0.1)
-        waiting.cancel(message)
+        waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
@@ -301,6 +303,16 @@ def test_where_airflow_calls_on_kill_a_cancelled_trigger_asks_nothing(
     asked = airflow_says("failed")
     cancelled_while_it_waits(trigger)
     assert (asked, engine.cancelled) == ([], [])
+
+
+def test_person_who_stops_a_test_of_the_dag_stops_the_run(
+    start: Callable[..., MakeTrigger], airflow_says: Callable[..., Any]
+) -> None:
+    engine = InMemoryEngine(states=ENDLESS)
+    trigger = start(engine)()
+    asked = airflow_says("deferred")
+    cancelled_while_it_waits(trigger, trigger_id=None)
+    assert (asked, engine.cancelled) == ([], [TASK.request_id])
 
 
 def test_engine_that_refuses_to_cancel_breaks_nothing(
@@ -368,7 +380,7 @@ def test_answer_that_does_not_come_is_given_up_and_still_read_to_its_end(
     comms: Callable[..., Comms], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half an answer left in the triggerer's connection would break it for all triggers."""
-    monkeypatch.setattr(compat, "STATE_SECONDS", 0.05)
+    monkeypatch.setattr(compat.triggerer, "STATE_SECONDS", 0.05)
     connection = comms({}, seconds=0.3)
 
     async def ask() -> None:

@@ -57,10 +57,14 @@ pictures: spark ## Take the pictures in docs/images anew, of the demo in a brows
 fuzz: install ## Feed damaged specs to the language for MINUTES=30 and print the figures
 	@$(BIN)/python tests/fuzz/fuzz_specs.py --minutes $(MINUTES)
 
-.PHONY: test-long
-test-long: spark fuzz ## The same, then random good specs, and merges by all options
+.PHONY: test-slow
+test-slow: spark ## Draw random good specs for MINUTES=30, then merge by all options
 	@LAKE_EXAMPLES=$$(( $(MINUTES) * 100 )) $(BIN)/python -m pytest -q tests/spec/test_round_trip.py
 	@$(BIN)/python tests/suite.py long
+
+.PHONY: test-long
+test-long: spark ## Kill services, tasks and jobs at random for MINUTES=30 (SEED=n repeats a choice)
+	@$(BIN)/python tests/chaos/kill_at_random.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: install ## Lint, formatting, types, import directions

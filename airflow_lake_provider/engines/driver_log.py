@@ -19,6 +19,7 @@ _PROGRESS = "lake-progress: "
 _SPARK = re.compile(
     r"^\d\d(?:\d\d)?[/-]\d\d[/-]\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) (.*)$"
 )
+_BLOCK = 1 << 20
 # Kept to explain a death without a report.
 _TAIL_LINES = 400
 
@@ -62,14 +63,23 @@ class DriverLog:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                data = file.read()
+                # In blocks: who comes back to a run that nobody followed has all of its output before them.
+                while data := file.read(_BLOCK):
+                    self._take(data)
         except FileNotFoundError:
             return
+        if final and self._rest:
+            self._tell_bytes(self._rest)
+            self._rest = b""
+
+    def _take(self, data: bytes) -> None:
         self._offset += len(data)
-        lines = (self._rest + data).split(b"\n")
-        self._rest = b"" if final else lines.pop()
+        *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._tell(line.decode("utf-8", errors="replace").rstrip("\r"))
+            self._tell_bytes(line)
+
+    def _tell_bytes(self, line: bytes) -> None:
+        self._tell(line.decode("utf-8", errors="replace").rstrip("\r"))
 
     def _tell(self, line: str) -> None:
         if not line.strip():

@@ -93,8 +93,11 @@ class LakeRunTrigger(BaseTrigger):
         try:
             event = await self._wait()
         except asyncio.CancelledError:
-            # Since 3.3 Airflow calls on_kill after this; before, nothing says why: a stop of the triggerer looks alike.
-            if not tells_triggers_of_kills():
+            if self.trigger_id is None:
+                # No triggerer made this trigger: a person stops `dag.test()`, and nobody else waits for the run.
+                await in_thread(self._cancel)
+            elif not tells_triggers_of_kills():
+                # Since 3.3 Airflow calls on_kill after this. Before, a stop of the triggerer looks the same.
                 await self._cancel_unless_deferred()
             raise
         yield event

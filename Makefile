@@ -25,7 +25,7 @@ export LAKE_SPARK_PYTHON := $(CURDIR)/$(SPARK_VENV)/bin/python
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: spark ## Run three days of real flights through Airflow and show the tables that were published
@@ -45,7 +45,11 @@ test-fast: install ## Run the tests that need neither Java nor Airflow's databas
 
 .PHONY: test-spark
 test-spark: spark ## Run the tests that start Spark or Airflow
-	@$(BIN)/python tests/suite.py jobs airflow
+	@$(BIN)/python tests/suite.py jobs stack airflow
+
+.PHONY: test-versions
+test-versions: spark ## Run the wheel, and the table of effects, on the Airflow versions of Amazon MWAA
+	@$(BIN)/python tests/suite.py versions effects
 
 .PHONY: pictures
 pictures: spark ## Take the pictures in docs/images anew, of the demo in a browser

@@ -37,6 +37,13 @@ os.environ.pop("LAKE_ENV", None)
 (_HOME / "dags").mkdir()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a whole Airflow: a part of the suite of its own."""
+    for item in items:
+        if not {"metadata_server", "demo"}.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.stack)
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 """Run the suite, or the parts of it that are named, and end with one summary line over all of them.
 
 The parts differ in what they need: ``fast`` neither Java nor Airflow's database; ``jobs`` the data plane's Python, in
-which the job library runs; ``airflow`` both environments. The quick ones go first. ``long`` runs by name only.
+which the job library runs; ``airflow`` both environments; ``stack`` all services of an Airflow, and PostgreSQL. The
+quick ones go first. By name only: ``versions`` and ``effects``, on other versions of Airflow, and ``long``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,7 @@ class Part:
     python: str
     arguments: tuple[str, ...]
     alone: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 PARTS = {
@@ -45,18 +47,20 @@ PARTS = {
             "--ignore=tests/jobs",
             "--ignore=airflow_lake_provider/jobs",
             "-m",
-            "not spark and not airflow and not versions",
+            "not spark and not airflow and not stack and not versions",
             "tests",
             "airflow_lake_provider",
         ),
         alone=True,
     ),
     "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "-m", "not slow", "tests/jobs", "airflow_lake_provider/jobs")),
-    "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "spark or airflow", "tests")),
-    "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment"), alone=True),
+    "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "(spark or airflow) and not stack", "tests")),
+    "stack": Part(sys.executable, ("--ignore=tests/jobs", "-m", "stack", "tests")),
+    "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment")),
+    "effects": Part(sys.executable, ("tests/effects",), variables={"LAKE_TEST_AIRFLOW": "2.11.2"}),
     "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
-DEFAULT = ("fast", "jobs", "airflow")
+DEFAULT = ("fast", "jobs", "stack", "airflow")
 
 
 def run(part: Part, junit: Path, output: IO[str] | None = None) -> Counter[str]:
@@ -67,7 +71,7 @@ def run(part: Part, junit: Path, output: IO[str] | None = None) -> Counter[str]:
     command = [part.python, "-m", "pytest", "-q", f"--junitxml={junit}", *part.arguments]
     # The suite's JVMs live for seconds on a few rows: a quick start counts, the second compiler does not.
     java_options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    env = dict(os.environ)
+    env = {**os.environ, **part.variables}
     if part.python == SPARK_PYTHON:
         # pytest starts Spark by itself there; elsewhere the engine finds what belongs to Spark's Python.
         plane = probe(Path(SPARK_PYTHON))

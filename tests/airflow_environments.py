@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -162,6 +163,7 @@ def _digest_of_sources() -> str:
     return _digest(*parts)
 
 
+@functools.cache
 def _base_python() -> str:
     """Return the Python that MWAA has, 3.12, else 3.11: from the PATH, from pyenv, or the one that runs this."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -172,6 +174,7 @@ def _base_python() -> str:
     return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
 
 
+@functools.cache
 def _python_version(python: str) -> str:
     """Return its version; nothing of one that cannot make environments, or is a mere shim."""
     code = "import ensurepip, venv, platform; print(platform.python_version())"

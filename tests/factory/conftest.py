@@ -1,9 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from airflow_environments import OWN_VERSION, airflow_environment
+
+if TYPE_CHECKING:
+    from stack import MetadataServer, Stack
+
+STALE_SECONDS = 8
+AT_WORK = {
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "0",
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+    "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "2",
+    **{
+        f"AIRFLOW__{section}__{key}": value
+        for section in ("DAG_PROCESSOR", "SCHEDULER")
+        for key, value in (
+            ("MIN_FILE_PROCESS_INTERVAL", "1"),
+            ("PARSING_PROCESSES", "2"),
+            ("STALE_DAG_THRESHOLD", str(STALE_SECONDS)),
+        )
+    },
+}
+LOADER = "from airflow_lake_provider import load_lake_dags\n\nload_lake_dags(globals())\n"
 
 SPEC = """\
 pipeline: {pipeline}
@@ -37,3 +59,15 @@ def write_spec(folder: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module", params=[OWN_VERSION, "2.11.2"])
+def stack(request: pytest.FixtureRequest, metadata_server: MetadataServer) -> Iterator[Stack]:
+    """Return an Airflow whose API server runs and whose DAGs folder holds the loader; the test starts the rest."""
+    from stack import airflow_stack
+
+    environment = airflow_environment(request.param)
+    with airflow_stack(metadata_server, environment=environment, start=["api-server"], settings=AT_WORK) as stack:
+        stack.env["LAKE_CACHE"] = str(stack.home / "cache")
+        (stack.dags / "lake_dags.py").write_text(LOADER)
+        yield stack

@@ -118,7 +118,7 @@ class Runner:
                     self._say(f"  {kill}")
                 moment = self._now() + self._chance.uniform(*PAUSE_SECONDS)
             assert self._now() < ROUND_SECONDS, f"something hangs: {self._tasks()}"
-            time.sleep(0.5)
+            time.sleep(1)
         self._killer.restart_all()
         self._wait_for_the_api()
 
@@ -128,7 +128,7 @@ class Runner:
             self._revive()
             return self._is_over()
 
-        wait_until(is_over, seconds=ROUND_SECONDS, what=lambda: f"the end of what was cleared: {self._tasks()}")
+        wait_until(is_over, seconds=ROUND_SECONDS, what=lambda: f"the end of what was cleared: {self._tasks()}", poll=1)
 
     def _revive(self) -> None:
         for service in self._killer.revive():

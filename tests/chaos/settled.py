@@ -37,10 +37,12 @@ def _content(stack: Stack, project: Path, days: Sequence[str]) -> Iterator[str]:
             if table is None:
                 yield f"{name} is not there"
                 continue
+            rows = table.scan().to_arrow()
             try:
-                assert_published(name, table.scan().to_arrow(), raw)
+                assert_published(name, rows, raw)
             except AssertionError as exc:
-                yield f"{name} is not what the raw files say: {str(exc)[:600]}"
+                wanted = len(raw.execute(EXPECTED[name][0]).fetchall())
+                yield f"{name} is not what the raw files say ({rows.num_rows} rows, expected {wanted}) {exc}"[:500]
         yield from _quarantine(tables, raw.execute(NEVER_LEFT).fetchall())
 
 

@@ -91,7 +91,11 @@ class JobFolders:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a project's environment, read with PyIceberg."""
+    """The tables of a project's environment, read with PyIceberg.
+
+    For use in threads: import ``pyarrow.dataset`` in the main one before. Arrow's allocator belongs to the thread that
+    loads it, and does not survive its end.
+    """
 
     project: Path
     environment: str | None = None

@@ -133,10 +133,14 @@ class Stack:
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return the log of one try of a task, from its file."""
+        path = self.task_log_folder(dag_id, run_id, task_id, map_index) / f"attempt={try_number}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def task_log_folder(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Path:
+        """Return where the logs of a task's tries lie, those of its triggers beside them."""
         parts = [f"dag_id={dag_id}", f"run_id={run_id}", f"task_id={task_id}"]
         parts += [f"map_index={map_index}"] if map_index >= 0 else []
-        path = self.home.joinpath("logs", *parts, f"attempt={try_number}.log")
-        return path.read_text(errors="replace") if path.exists() else ""
+        return self.home.joinpath("logs", *parts)
 
     def close(self) -> None:
         """Kill everything, tasks and jobs too; for a graceful end :meth:`stop` components first.
@@ -223,10 +227,6 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "3",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": stack.database,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__LOGGING__LOG_FILENAME_TEMPLATE": (
-            "dag_id={{ ti.dag_id }}/run_id={{ ti.run_id }}/task_id={{ ti.task_id }}/"
-            "{% if ti.map_index >= 0 %}map_index={{ ti.map_index }}/{% endif %}attempt={{ try_number }}.log"
-        ),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
         "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": "1000",

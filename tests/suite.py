@@ -57,7 +57,16 @@ PARTS = {
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "(spark or airflow) and not stack", "tests")),
     "stack": Part(sys.executable, ("--ignore=tests/jobs", "-m", "stack", "tests")),
     "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment")),
-    "effects": Part(sys.executable, ("tests/effects",), variables={"LAKE_TEST_AIRFLOW": "2.11.2"}),
+    "effects": Part(
+        sys.executable,
+        (
+            "tests/effects",
+            "tests/factory/test_assets_at_work.py",
+            "tests/factory/test_loader_at_work.py",
+            "tests/factory/test_running_tasks.py",
+        ),
+        variables={"LAKE_TEST_AIRFLOW": "2.11.2"},
+    ),
     "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
 DEFAULT = ("fast", "jobs", "stack", "airflow")

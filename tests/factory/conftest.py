@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +62,15 @@ def write_spec(folder: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="module", params=[OWN_VERSION, "2.11.2"])
-def stack(request: pytest.FixtureRequest, metadata_server: MetadataServer) -> Iterator[Stack]:
-    """Return an Airflow whose API server runs and whose DAGs folder holds the loader; the test starts the rest."""
+@pytest.fixture(scope="module")
+def stack(metadata_server: MetadataServer) -> Iterator[Stack]:
+    """Return an Airflow whose API server runs and whose DAGs folder holds the loader; the test starts the rest.
+
+    ``LAKE_TEST_AIRFLOW`` names another version than the newest.
+    """
     from stack import airflow_stack
 
-    environment = airflow_environment(request.param)
+    environment = airflow_environment(os.environ.get("LAKE_TEST_AIRFLOW", OWN_VERSION))
     with airflow_stack(metadata_server, environment=environment, start=["api-server"], settings=AT_WORK) as stack:
         stack.env["LAKE_CACHE"] = str(stack.home / "cache")
         (stack.dags / "lake_dags.py").write_text(LOADER)

@@ -99,7 +99,11 @@ class DriverProcesses:
                     handle = known
                 else:
                     handle = self._start(job, folder, launch(), extras or {})
-                    _write(folder / PROCESS, to_json(handle))
+                    try:
+                        _write(folder / PROCESS, to_json(handle))
+                    except BaseException:
+                        self._started.pop(job.request_id).cut()  # nobody would find it again: it ends
+                        raise
                     self._let_begin(handle)
         except OSError as exc:
             raise EngineError(f"The job cannot be started from {folder}: {exc}") from exc

@@ -123,6 +123,22 @@ def test_worker_that_dies_before_it_has_written_down_the_run_leaves_none(
     assert all_gone(pids)
 
 
+@pytest.mark.parametrize("detached", [True, False])
+def test_run_that_cannot_be_written_down_ends(
+    spark_job: SparkJob, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detached: bool
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(driver_process, "_write", full)
+    with pytest.raises(EngineError, match="No space left on device"):
+        engine.submit(replace(spark_job, detached=detached))
+    folder = Path(spark_job.request_uri).parent
+    assert eventually((folder / "exit.json").exists)
+    reason = json.loads((folder / "exit.json").read_text())["reason"]
+    assert reason.startswith("the process that started it")
+
+
 def test_detached_driver_goes_when_its_supervisor_is_killed(tmp_path: Path, engine: ScriptedEngine) -> None:
     handle = start_in_worker(tmp_path)
     supervisor, driver, child = pids_of(handle)

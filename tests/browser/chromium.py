@@ -9,11 +9,15 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SKIP = "LAKE_ALLOW_NO_BROWSER"
 WIDTH, HEIGHT = 1280, 800
+PATIENCE = 60_000
+"""Milliseconds until something must be on the page; a busy machine needs more than the five seconds of a usual one."""
+
+expect.set_options(timeout=PATIENCE)
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -76,7 +80,7 @@ def open_page(browser: Browser, *, left: int = 50) -> Iterator[Page]:
         reduced_motion="reduce",
     )
     context.add_init_script(_LEFT_PART % (left, 100 - left))
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     try:
         yield context.new_page()
     finally:

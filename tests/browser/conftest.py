@@ -31,8 +31,8 @@ def ui(demo: Demo) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def browser(ui: Served) -> Iterator[Browser]:
-    """A real browser; started after Airflow is there, so that it does not wait for it."""
+def browser() -> Iterator[Browser]:
+    """A real browser for all tests."""
     with open_browser() as running:
         yield running
 
@@ -51,13 +51,18 @@ def page(browser: Browser, left: int) -> Iterator[Page]:
 
 
 @pytest.fixture
-def picture(page: Page, demo: Demo, tmp_path: Path) -> Callable[[str], None]:
+def places() -> dict[str, str]:
+    """What pictures say in the place of this machine's folders."""
+    return {str(ROOT): "/srv/env"}
+
+
+@pytest.fixture
+def picture(page: Page, places: dict[str, str], tmp_path: Path) -> Callable[[str], None]:
     """What keeps a picture of the window; ``make pictures`` names the folder of the docs by LAKE_PICTURES."""
     folder = Path(os.environ.get("LAKE_PICTURES", tmp_path))
 
     def take(name: str) -> None:
-        # Folders are this machine's; a reader's are elsewhere.
-        page.evaluate(_RENAME, [[str(demo.root), "/srv/flights"], [str(ROOT), "/srv/env"]])
+        page.evaluate(_RENAME, list(places.items()))
         path = folder / f"{name}.png"
         page.screenshot(path=path, animations="disabled", caret="hide")
         assert struct.unpack(">II", path.read_bytes()[16:24]) == (WIDTH, HEIGHT)

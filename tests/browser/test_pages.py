@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from finished_demo import Demo
 from playwright.sync_api import Page, expect
 
 from browser.chromium import HEIGHT
@@ -20,6 +21,11 @@ LAYERS = {
 }
 TASKS = [task for tasks in LAYERS.values() for task in tasks]
 Picture = Callable[[str], None]
+
+
+@pytest.fixture
+def places(places: dict[str, str], demo: Demo) -> dict[str, str]:
+    return {str(demo.root): "/srv/flights", **places}
 
 
 def goto(page: Page, ui: Served, path: str) -> None:

@@ -24,7 +24,8 @@ def shown() -> dict[Path, str]:
 
 def taken() -> set[str]:
     """Return the names of the pictures that the tests take."""
-    return set(re.findall(r'picture\("([\w-]+)"\)', (Path(__file__).parent / "test_pages.py").read_text()))
+    tests = Path(__file__).parent.glob("test_*.py")
+    return {name for test in tests for name in re.findall(r'\bpicture\("([\w-]+)"\)', test.read_text())}
 
 
 def test_pictures_are_those_that_the_tests_take() -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_lake_provider import runs
 from airflow_lake_provider.compat import (
     BaseTrigger,
     TriggerEvent,
@@ -95,7 +94,7 @@ class LakeRunTrigger(BaseTrigger):
         except asyncio.CancelledError:
             if self.trigger_id is None:
                 # No triggerer made this trigger: a person stops `dag.test()`, and nobody else waits for the run.
-                await in_thread(self._cancel)
+                await self._cancel_now()
             elif not tells_triggers_of_kills():
                 # Since 3.3 Airflow calls on_kill after this. Before, a stop of the triggerer looks the same.
                 await self._cancel_unless_deferred()
@@ -163,6 +162,9 @@ class LakeRunTrigger(BaseTrigger):
             self.log.info("The task still waits: its run goes on, for another triggerer or this one to look at")
             return
         self.log.info("The task waits no longer, it is %s now", state or "cleared or gone")
+        await self._cancel_now()
+
+    async def _cancel_now(self) -> None:
         try:
             await in_thread(self._cancel)
         except Exception as exc:
@@ -197,4 +199,6 @@ class LakeRunTrigger(BaseTrigger):
         return self._engine().describe(RunHandle(**self.handle))
 
     def _cancel(self) -> None:
-        runs.cancel(self._engine(), RunHandle(**self.handle), _log)
+        engine, handle = self._engine(), RunHandle(**self.handle)
+        _log.info("Cancelling %s", engine.describe(handle))
+        engine.cancel(handle)

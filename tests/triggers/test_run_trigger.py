@@ -326,7 +326,7 @@ def test_engine_that_refuses_to_cancel_breaks_nothing(
     airflow_says("failed")
     caplog.set_level(logging.INFO)
     asyncio.run(trigger.on_kill())
-    assert "The run goes on: nobody can be asked" in caplog.text
+    assert "The run goes on until the task runs again: nobody can be asked" in caplog.text
 
 
 # --- which state a task is in

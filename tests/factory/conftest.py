@@ -16,6 +16,9 @@ AT_WORK = {
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "0",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
     "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "2",
+    # Nobody dies here: a machine that is busy may be slow.
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "120",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
     **{
         f"AIRFLOW__{section}__{key}": value
         for section in ("DAG_PROCESSOR", "SCHEDULER")

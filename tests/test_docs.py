@@ -356,7 +356,7 @@ def test_the_operator_reference_names_every_argument() -> None:
     names: set[str] = set()
     for name in operators.__all__:
         for cls in getattr(operators, name).__mro__:
-            if cls.__module__.startswith("airflow_lake_provider."):
+            if cls.__module__.startswith("airflow_lake_provider.") and "__init__" in vars(cls):
                 names |= set(inspect.signature(cls.__init__).parameters)
     assert sorted(names - {"self", "kwargs", "outlets"} - words_in_code("operators.md")) == []
     assert set(operators.__all__) <= words_in_code("operators.md")

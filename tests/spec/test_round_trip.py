@@ -59,10 +59,10 @@ def read_again(text: str, project: Drawn, folder: Path) -> PipelineSpec:
 
 
 def bare(spec: PipelineSpec) -> PipelinePlan:
-    """Return the plan without what says where it was read, and what is only doubtful."""
+    """Return the plan without what says where and how it was written, and what is only doubtful."""
     plan = plan_spec(spec)
-    tables = tuple(replace(table, folder=Path()) for table in plan.tables)
-    return replace(plan, source=Path(), warnings=(), tables=tables)
+    tables = tuple(replace(table, folder=Path(), shown={}) for table in plan.tables)
+    return replace(plan, source=Path(), warnings=(), tables=tables, shown={})
 
 
 @given(projects())
@@ -75,6 +75,17 @@ def test_what_is_explained_makes_the_same_plan(folder: Path, project: Drawn) -> 
     twice = explain(again, asked=project.environment)
     assert told(twice) == told(explained)
     assert ENV["DRAWN_PASSWORD"] not in explained.yaml()
+
+
+@given(projects())
+@drawn_anew
+def test_what_everybody_may_see_names_environment_variables_and_holds_none(folder: Path, project: Drawn) -> None:
+    plan = plan_spec(read(project, folder))
+    seen = repr((plan.shown, [table.shown for table in plan.tables]))
+    assert ENV["DRAWN_PASSWORD"] not in seen
+    assert "from ${outside}: x" not in seen
+    for table in plan.tables:
+        assert set(table.shown) - {"owner"} == set(table.settings)
 
 
 def told(explained: Explained) -> dict[tuple[str | int, ...], Any]:

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-STATE_SECONDS = 10.0
+STATE_SECONDS = 60.0
 """How long a trigger waits for the answer in which state its task is."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -73,6 +74,7 @@ class LakeRunTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self._made: Engine | None = None
+        self._ending: asyncio.Future[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, for another process to make this trigger again."""
@@ -89,6 +91,7 @@ class LakeRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event when there is something for the worker to do."""
+        early = asyncio.ensure_future(self._ask_early())
         try:
             event = await self._wait()
         except asyncio.CancelledError:
@@ -99,14 +102,18 @@ class LakeRunTrigger(BaseTrigger):
                 # Since 3.3 Airflow calls on_kill after this. Before, a stop of the triggerer looks the same.
                 await self._cancel_unless_deferred()
             raise
+        finally:
+            early.cancel()
         yield event
 
     async def on_kill(self) -> None:
         """Cancel the run of a task that somebody has ended.
 
         Airflow calls this too when another triggerer took the trigger over, because this one was silent for a while.
+        It stops listening after 30 seconds; what was begun goes on to its end.
         """
-        await self._cancel_unless_deferred()
+        self._ending = asyncio.ensure_future(self._cancel_unless_deferred())
+        await asyncio.shield(self._ending)
 
     async def _wait(self) -> TriggerEvent:
         failing_since: float | None = None
@@ -150,11 +157,16 @@ class LakeRunTrigger(BaseTrigger):
             self.log.warning("The worker will try to cancel the run: %s", exc)
         return self._event(TIMED_OUT, "")
 
+    async def _ask_early(self) -> None:
+        """Ask for the task's state while nobody is in a hurry: the first answer takes Airflow 3 many seconds."""
+        if self.trigger_id is not None:
+            with contextlib.suppress(Exception):
+                await task_state(**self._task)
+
     async def _cancel_unless_deferred(self) -> None:
         """Cancel the run if its task waits for it no longer; in doubt it goes on, and the task's next run ends it."""
-        task = {key: self.task_identity[key] for key in ("dag_id", "run_id", "task_id", "map_index")}
         try:
-            state = await task_state(**task)
+            state = await task_state(**self._task)
         except Exception as exc:
             self.log.warning("The run goes on, for nobody says whether its task still waits: %s", exc)
             return
@@ -169,6 +181,10 @@ class LakeRunTrigger(BaseTrigger):
             await in_thread(self._cancel)
         except Exception as exc:
             self.log.warning("The run goes on until the task runs again: %s", exc)
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        return {key: self.task_identity[key] for key in ("dag_id", "run_id", "task_id", "map_index")}
 
     def _seconds_left(self) -> float | None:
         if self.deadline is None:

@@ -301,7 +301,28 @@ def test_where_airflow_calls_on_kill_a_cancelled_trigger_asks_nothing(
     trigger = start(engine)()
     asked = airflow_says("failed")
     cancelled_while_it_waits(trigger)
-    assert (asked, engine.cancelled) == ([], [])
+    assert len(asked) == 1, "only early, while nobody is in a hurry"
+    assert engine.cancelled == []
+
+
+def test_airflow_that_stops_listening_stops_no_cancel(
+    start: Callable[..., MakeTrigger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(**task: Any) -> str:
+        await asyncio.sleep(0.3)
+        return "failed"
+
+    monkeypatch.setattr(run, "task_state", late)
+    engine = InMemoryEngine(states=ENDLESS)
+    trigger = start(engine)()
+
+    async def impatient() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(trigger.on_kill(), timeout=0.05)
+        await asyncio.sleep(1)
+
+    asyncio.run(impatient())
+    assert engine.cancelled == [TASK.request_id]
 
 
 def test_person_who_stops_a_test_of_the_dag_stops_the_run(

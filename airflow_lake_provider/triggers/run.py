@@ -35,6 +35,13 @@ LONGEST_PAUSE_SECONDS = 60.0
 ENDING_SECONDS = 30.0
 """How long a run that was cancelled because its time was over may take to end before the task is told so."""
 
+SETTLE_SECONDS = 8.0
+"""No event comes sooner after a trigger's begin.
+
+Airflow's scheduler hears from its executor, a moment late, that the worker of a deferred task has ended. If the task is
+already back on a worker by then, the scheduler takes that for its end, without a result, and fails the task.
+"""
+
 _DEFERRED = "deferred"
 
 
@@ -91,9 +98,12 @@ class LakeRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event when there is something for the worker to do."""
+        began = time.monotonic()
         early = asyncio.ensure_future(self._ask_early())
         try:
             event = await self._wait()
+            if self.trigger_id is not None:
+                await asyncio.sleep(max(0.0, began + SETTLE_SECONDS - time.monotonic()))
         except asyncio.CancelledError:
             if self.trigger_id is None:
                 # No triggerer made this trigger: a person stops `dag.test()`, and nobody else waits for the run.

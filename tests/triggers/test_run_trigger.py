@@ -144,6 +144,18 @@ def test_event_loop_goes_on_while_an_engine_thinks(start: Callable[..., MakeTrig
     assert max(gaps) < 0.4
 
 
+def test_event_does_not_come_before_the_scheduler_has_heard_of_the_deferral(
+    start: Callable[..., MakeTrigger], airflow_says: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SETTLE_SECONDS", 0.5)
+    trigger = start(InMemoryEngine())()
+    airflow_says("deferred")
+    trigger.trigger_id = 5
+    began = time.monotonic()
+    assert event_of(trigger)["status"] == "ended"
+    assert time.monotonic() - began >= 0.5
+
+
 # --- an engine in trouble
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
@@ -99,6 +100,8 @@ def table_entries(catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def _loaded(catalog: Catalog, properties: Mapping[str, str]) -> Iterator[tuple[str, Table]]:
+    # It warns of each way to read files that is not installed, and takes the next.
+    logging.getLogger("pyiceberg.io").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyiceberg.exceptions import NoSuchTableError

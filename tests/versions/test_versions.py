@@ -164,10 +164,6 @@ def test_airflow_discovers_a_provider_that_fits_its_schema(findings: Findings) -
     discovery = findings.seen["discovery"]
     assert discovery["schema_errors"] == []
     assert "airflow_lake_provider.operators.link.LakeRunLink" in discovery["extra_links"]
-    listed = _checked(
-        findings.run(findings.environment.python, "-m", "airflow", "providers", "get", "airflow-lake-provider")
-    )
-    assert "airflow-lake-provider" in listed.stdout
 
 
 def test_the_dag_processor_keeps_the_good_dags_and_blames_the_reporter(findings: Findings) -> None:
@@ -273,3 +269,21 @@ def test_the_command_line_works_beside_that_airflow(findings: Findings) -> None:
     (orders,) = json.loads(_checked(findings.run("lake", "tables", "--json")).stdout)
     assert (orders["table"], orders["rows"]) == ("bronze.orders", 3)
     assert orders["snapshot_id"] == findings.seen["published"]["entries"]["bronze__orders"]["snapshot_id"]
+
+
+def test_lake_runs_and_lists_beside_airflow_2_and_its_sqlalchemy(tmp_path: Path, spark_python: str) -> None:
+    environment = airflow_environment("2.11.2")
+    shutil.copytree(PROJECT, tmp_path / "dags")
+    day = ["--data-interval-start", "2026-01-04", "--data-interval-end", "2026-01-05"]
+    ran = _checked(_run(environment, tmp_path, ["lake", "run", "orders.yaml", *day, "--json"], cwd=tmp_path / "dags"))
+    (entry,) = json.loads(ran.stdout)["tables"]
+    assert (entry["status"], entry["rows_applied"]) == ("published", 3)
+    listed = _checked(_run(environment, tmp_path, ["lake", "tables", "--json"], cwd=tmp_path / "dags"))
+    assert [(table["table"], table["rows"]) for table in json.loads(listed.stdout)] == [("bronze.orders", 3)]
+    assert listed.stderr == ""
+
+    keys = f"{{type: jdbc, uri: 'jdbc:postgresql://127.0.0.1:1/lake', warehouse: {tmp_path}/warehouse}}"
+    (tmp_path / "dags" / "lake.yaml").write_text(f"environments: {{local: {{catalog: {keys}}}}}")
+    refused = _run(environment, tmp_path, ["lake", "tables", "--json"], cwd=tmp_path / "dags")
+    assert refused.returncode == 1
+    assert "PyIceberg reads a jdbc catalog by SQLAlchemy 2; here is 1.4.54" in refused.stderr

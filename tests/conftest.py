@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,22 +47,11 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(pytestconfig: pytest.Config) -> Path:
-    """Return an empty metadata database of this Airflow version, to be copied; making it takes 20 seconds, once."""
-    from airflow import __version__
+def migrated_database() -> Path:
+    """Return an empty metadata database of this Airflow version, to be copied; it is made once."""
+    import airflow_environments as environments
 
-    kept = pytestconfig.cache.mkdir("airflow") / f"airflow-{__version__}.db"
-    if not kept.exists():
-        home = Path(tempfile.mkdtemp(dir=kept.parent))
-        subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
-            env={**os.environ, **_airflow_variables(home)},
-            check=True,
-            capture_output=True,
-        )
-        os.replace(home / "airflow.db", kept)
-        shutil.rmtree(home)
-    return kept
+    return environments.migrated_database(environments.airflow_environment(environments.OWN_VERSION))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What each thing that Airflow does to a task costs in jobs and publishes: the table, and the proof of each row."""

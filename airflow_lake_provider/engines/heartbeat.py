@@ -15,6 +15,9 @@ BEAT_SECONDS = 5.0
 SILENT_SECONDS = 90.0
 """A heartbeat that has not changed for so long has stopped. NFS may show an old state of a folder for a minute."""
 
+LONG_SILENT_SECONDS = 24 * 3600.0
+"""A heartbeat of this age by the clock needs no watching: no two clocks differ so much."""
+
 HEARTBEAT = "heartbeat"
 
 
@@ -29,9 +32,9 @@ class _Beat:
 class Heartbeats:
     """The heartbeats that one process looks at.
 
-    A driver counts as dead when this process has seen the same heartbeat for :data:`SILENT_SECONDS`. The age by the
-    clock is never asked: two machines whose clocks differ by hours agree on what has changed. So a first look finds
-    every driver alive.
+    A driver counts as dead when this process has seen the same heartbeat for :data:`SILENT_SECONDS`. Its age by the
+    clock says nothing within a day: two machines whose clocks differ by hours agree on what has changed. So a first
+    look finds every driver of today alive; one that died longer ago is known by processes that look only once, too.
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,8 @@ class Heartbeats:
         :raises EngineError: the folder cannot be seen from here.
         """
         content = _read(folder)
+        if _is_of_long_ago(folder, content):
+            return True
         now = time.monotonic()
         last = self._beats.get(folder)
         if last is None or last.content != content:
@@ -53,6 +58,12 @@ class Heartbeats:
     def forget(self, folder: Path) -> None:
         """Drop what is known of a driver that has ended."""
         self._beats.pop(folder, None)
+
+
+def _is_of_long_ago(folder: Path, content: tuple[bytes, int] | None) -> bool:
+    """Whether the last sign of life, or the folder where there never was one, is older than any clock's error."""
+    changed_at = content[1] / 1e9 if content is not None else folder.stat().st_mtime
+    return time.time() - changed_at > LONG_SILENT_SECONDS
 
 
 def _read(folder: Path) -> tuple[bytes, int] | None:

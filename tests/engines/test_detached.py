@@ -209,7 +209,8 @@ def test_another_machine_sees_the_end(spark_job: SparkJob, tmp_path: Path) -> No
 def test_old_heartbeat_is_no_dead_driver_as_long_as_it_changes(
     spark_job: SparkJob, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clocks of two machines may differ by any time: only changes count."""
+    """Clocks of two machines may differ by hours: only changes count."""
+    hours_ago = time.time() - 23 * 3600
     monkeypatch.setattr(heartbeat, "SILENT_SECONDS", 1.0)
     handle = engine.submit(replace(spark_job, detached=True))
     beat = folder_of(handle) / "heartbeat"
@@ -217,10 +218,25 @@ def test_old_heartbeat_is_no_dead_driver_as_long_as_it_changes(
     assert eventually(beat.exists)
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
-        os.utime(beat, (0, 0))
+        os.utime(beat, (hours_ago, hours_ago))
         assert other.state(elsewhere(handle)).status is Status.RUNNING
         time.sleep(0.05)
     engine.cancel(handle)
+
+
+@pytest.mark.parametrize("ever", [True, False], ids=["an old heartbeat", "none"])
+def test_driver_that_died_long_ago_is_lost_at_the_first_look(
+    tmp_path: Path, engine: ScriptedEngine, ever: bool
+) -> None:
+    """Who looks for what earlier runs have left looks once."""
+    long_ago = time.time() - 25 * 3600
+    if ever:
+        (tmp_path / "heartbeat").write_text("7")
+        os.utime(tmp_path / "heartbeat", (long_ago, long_ago))
+    os.utime(tmp_path, (long_ago, long_ago))
+    extras = {"host": "other pid:[1]", "pid": "1", "started": "1", "folder": str(tmp_path)}
+    handle = RunHandle("local", "1", "0" * 32, "2026-01-01", extras=extras)
+    assert engine.state(handle).status is Status.LOST
 
 
 def test_silent_driver_is_lost_and_ends_when_it_wakes_up(

@@ -26,6 +26,8 @@ START_SECONDS = 180
 STOP_SECONDS = 20
 ALL = ("api-server", "scheduler", "dag-processor", "triggerer")
 _MARK = "LAKE_TEST_STACK"
+_SILENCE = "30"
+"""Seconds without a heartbeat after which a task counts as dead: with fewer, a busy machine loses good ones."""
 
 
 class Stack:
@@ -248,7 +250,7 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
             "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
-            "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "10",
+            "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": _SILENCE,
             "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",
             "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "3",
             "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_hex(16),
@@ -272,7 +274,7 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "1",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": _SILENCE,
         }
     # Another Airflow's settings in this shell are not this one's.
     foreign = ("AIRFLOW", "LAKE_ENV", "LAKE_HOME", "LAKE_FAULT", "no_proxy", "PYTEST_")

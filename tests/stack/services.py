@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
@@ -225,6 +226,8 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(stack.dags),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Without one, components that start at the same time each have their own, and a triggerer cannot read triggers.
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "3",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": stack.database,

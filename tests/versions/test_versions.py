@@ -53,7 +53,7 @@ class Findings:
     environment: AirflowEnvironment
     home: Path
     parsed: Mapping[str, Any]
-    """What Airflow's database says after the DAG processor: ``dags`` that are active, ``errors`` by file."""
+    """What Airflow's database says after the DAG processor: ``dags`` that are active, ``errors`` by file, ``code``."""
     hashes: Mapping[str, str]
     """The hashes of the serialized DAGs in a process with another hash seed."""
     seen: Mapping[str, Any]
@@ -140,10 +140,13 @@ def _parsed(environment: AirflowEnvironment, home: Path) -> dict[str, Any]:
         dags = database.execute(f"SELECT dag_id FROM dag WHERE {active} AND NOT has_import_errors").fetchall()
         serialized = database.execute("SELECT dag_id FROM serialized_dag").fetchall()
         errors = database.execute("SELECT filename, stacktrace FROM import_error").fetchall()
+        by = "fileloc" if environment.is_airflow_2 else "dag_id"
+        code = database.execute(f"SELECT dag.dag_id, source_code FROM dag JOIN dag_code USING ({by})").fetchall()
     return {
         "dags": {dag for (dag,) in dags},
         "serialized": {dag for (dag,) in serialized},
         "errors": {Path(file).name: trace for file, trace in errors},
+        "code": dict(code),
     }
 
 
@@ -173,6 +176,12 @@ def test_the_dag_processor_keeps_the_good_dags_and_blames_the_reporter(findings:
     message = findings.parsed["errors"]["lake_spec_errors.py"]
     assert "wrong.yaml:4:5: error[unknown-key]: unknown key `ingset`" in message
     assert "did you mean `ingest`?" in message
+
+
+def test_the_code_tab_shows_the_spec_where_airflow_lets_it(findings: Findings) -> None:
+    loader, spec = PYTHON_FILES["lake_dags.py"], (PROJECT / "orders.yaml").read_text()
+    assert findings.parsed["code"]["orders"] == (loader if findings.environment.is_airflow_2 else spec)
+    assert findings.parsed["code"]["mapped"] == PYTHON_FILES["mapped.py"]
 
 
 def test_two_processes_serialize_to_the_same(findings: Findings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ from urllib.parse import unquote
 import psutil
 from stack import MetadataServer, Stack
 
+UP_SECONDS = 20.0
 SERVICES = ("scheduler", "triggerer", "dag-processor", "api-server")
 WEIGHTS: Mapping[str, int] = {
     "jvm": 5,
@@ -141,8 +143,9 @@ class Killer:
             if kind is not None:
                 found[kind].append(process)
         for service in SERVICES:
-            if service not in self._due:
-                found[service] = [self._stack.process(self._names[service])]
+            # One that has not come up yet is left alone: else a slow machine's scheduler would never get to work.
+            if service not in self._due and _age(process := self._stack.process(self._names[service])) > UP_SECONDS:
+                found[service] = [process]
         found["scheduler and tasks"] = found["scheduler"]
         found["database"] = self._backends()
         return found
@@ -157,6 +160,12 @@ class Killer:
                 if port in process.cmdline():
                     found += [child for child in process.children() if "127.0.0.1(" in " ".join(child.cmdline())]
         return found
+
+
+def _age(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return time.time() - float(process.create_time())
+    return 0.0
 
 
 def _what(process: psutil.Process) -> str:

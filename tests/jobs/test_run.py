@@ -155,6 +155,14 @@ def test_query_append_of_an_interval_happens_once_and_warns_when_its_inputs_chan
     assert lake.rows("SELECT id FROM silver.t") == [(1,), (2,)]
 
 
+def test_each_of_several_writers_appends_an_interval_once(lake: Lake) -> None:
+    one, other = (transform("gold.t", f"SELECT {n} AS id", "append", writer=f"orders.t[{n}]") for n in (1, 2))
+    statuses = [lake.table(request, interval=day(1)).status for request in (one, other, one, other)]
+    assert statuses == ["published", "published", "no_op", "no_op"]
+    assert lake.table(one, interval=day(2)).status == "published"
+    assert lake.rows("SELECT id FROM gold.t") == [(1,), (1,), (2,)]
+
+
 def test_query_that_uses_the_clock_is_never_skipped_by_its_fingerprint(lake: Lake) -> None:
     request = transform("gold.t", "SELECT 1 AS id", deterministic=False)
     lake.table(request)

@@ -293,7 +293,8 @@ def test_airflows_own_commands_find_the_dags(running: Work) -> None:
         assert stack.api.source("orders") == (running.project / "orders.yaml").read_text()
         report = stack.airflow("dags", "report", "--output", "json")
         files = {entry["file"].rpartition("/")[2] for entry in json.loads(report[report.index("[{") :])}
-        assert files == {"lake_dags.py", "far_dags.py", "by_hand.py"}
+        assert "lake_dags.py" in files
+        assert [name for name in files if not name.endswith(".py")] == [], "what is reported are loaders, not specs"
     running.until_there(*WITNESSES)
 
 

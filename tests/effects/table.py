@@ -130,14 +130,17 @@ ROWS = tuple(row for section in SECTIONS for row in section.rows)
 
 
 def markdown(section: Section) -> str:
-    """Return the section's table as the docs show it."""
-    lines = ["| what happens | jobs | publishes | task | DAG run | on Airflow 2.11 |", "|---|---|---|---|---|---|"]
+    """Return the section's table as the docs show it; with a column for 2.11 where a row is another there."""
+    headings = ["what happens", "jobs", "publishes", "task", "DAG run"]
+    differs = any(row.airflow_2 is not None for row in section.rows)
+    lines = [[*headings, "on Airflow 2.11"] if differs else headings]
     for row in section.rows:
         effect = row.effect
-        other = "" if row.airflow_2 is None else _difference(effect, row.airflow_2)
-        cells = [row.situation, effect.submissions, effect.publishes, effect.task, effect.run, other or "the same"]
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+        cells = [row.situation, str(effect.submissions), str(effect.publishes), effect.task, effect.run]
+        other = _difference(effect, row.airflow_2) if row.airflow_2 is not None else "the same"
+        lines.append([*cells, other] if differs else cells)
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _difference(effect: Effect, other: Effect) -> str:

@@ -17,7 +17,8 @@ from effects.pipelines import write_pipelines
 from effects.scenarios import LOUD, MEET, SCENARIOS, Scene
 from effects.table import ROWS, Effect, Row
 
-pytestmark = [pytest.mark.airflow, pytest.mark.spark]
+# All scenarios are played in the first row's setup.
+pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.timeout(3600)]
 
 VERSION = os.environ.get("LAKE_TEST_AIRFLOW", OWN_VERSION)
 # The scheduler makes runs of these by itself as soon as they are unpaused; their scenarios do that.

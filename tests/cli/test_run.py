@@ -229,6 +229,8 @@ def test_interrupted_run_takes_its_job_along(
         cwd=REPO,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background lets its children ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     pid_file = tmp_path / "job.pid"
     deadline = time.monotonic() + 30

@@ -83,12 +83,7 @@ class LakeOperator(WaitingOperator):
         :raises AirflowException: anything that another try may mend.
         """
         with told_to_airflow(self.task_id):
-            project = load_project(self.base_dir)
-            environment = project.environment(self.environment)
-            config, engine = self._engine(environment)
-            job = self._job(context, project, environment, engine, detached=defers(self.deferrable, config))
-            ended = self._start_and_wait(context, job, config)
-            return self._handed_on(context, environment, ended)
+            return self._run(context)
 
     def request(self, *, project: Project, environment: Environment, context: Any) -> TableRequest:
         """Return what the job is asked to do; the fields are rendered.
@@ -96,6 +91,14 @@ class LakeOperator(WaitingOperator):
         :raises SpecError: the arguments are wrong.
         """
         raise NotImplementedError
+
+    def _run(self, context: Any) -> dict[str, Any]:
+        project = load_project(self.base_dir)
+        environment = project.environment(self.environment)
+        config, engine = self._engine(environment)
+        job = self._job(context, project, environment, engine, detached=defers(self.deferrable, config))
+        ended = self._start_and_wait(context, job, config)
+        return self._handed_on(context, environment, ended)
 
     def _job(
         self, context: Any, project: Project, environment: Environment, engine: Engine, *, detached: bool

@@ -43,7 +43,9 @@ class WaitingOperator(RenderedOperator):
     _deferred: bool = False
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Go on after the triggerer has waited: judge the start that its event names, and submit nothing.
+        """Go on after the triggerer has waited: judge the start that its event names.
+
+        It submits nothing, unless this try had only found the run of an earlier one, which was lost then.
 
         :return: what :meth:`execute` returns; it raises the same.
         :raises AirflowTaskTimeout: the task's ``execution_timeout`` was over first.
@@ -96,19 +98,22 @@ class WaitingOperator(RenderedOperator):
     def announce(self, context: Any, environment: Environment, table: TableReport, entry: Mapping[str, Any]) -> None:
         """Tell Airflow what became of the table; an operator that publishes nothing has nothing to tell."""
 
+    def _run(self, context: Any) -> dict[str, Any]:
+        """Start the task's job, or find it, and return its result; without Airflow's exceptions."""
+        raise NotImplementedError
+
     def _start_and_wait(self, context: Any, job: runs.TaskJob, config: EngineConfig) -> runs.EndedRun:
         """Return the end of the job; where the task waits in the triggerer, leave for there by Airflow's exception."""
-        seconds = poll_seconds(self.poll_interval, config)
-        if job.detached:
-            run = runs.start_job(job, poll_interval=seconds)
-            if isinstance(run, runs.EndedRun):
-                return run
-            if run.handle.detached and not self._killed:
+
+        def leave(run: runs.LiveRun) -> None:
+            if job.detached and run.handle.detached and not self._killed:
                 self._follow(context, job.engine, run.handle, run.folder)
                 self._wait_in_triggerer(context, run, config)
+
         return runs.run_job(
             job,
-            poll_interval=seconds,
+            poll_interval=poll_seconds(self.poll_interval, config),
+            on_live=leave,
             on_start=lambda handle, folder: self._follow(context, job.engine, handle, folder),
         )
 
@@ -141,7 +146,11 @@ class WaitingOperator(RenderedOperator):
             deadline=heard.deadline,
             on_start=lambda handle, folder: self._follow(context, engine, handle, folder),
         )
-        return self._handed_on(context, environment, end_of(heard, run, wait))
+        ended = end_of(heard, run, wait)
+        if ended.is_lost and run.request.try_number < context["ti"].try_number:
+            LOG.warning("The run of an earlier try was lost while this one waited for it: starting anew")
+            return self._run(context)
+        return self._handed_on(context, environment, ended)
 
     def _handed_on(self, context: Any, environment: Environment, ended: runs.EndedRun) -> dict[str, Any]:
         """Tell Airflow what has come of the run, and mark it as told."""

@@ -104,6 +104,7 @@ def run_job(
     job: TaskJob,
     *,
     poll_interval: float = 1.0,
+    on_live: Callable[[LiveRun], None] | None = None,
     on_start: Callable[[RunHandle, JobFolder], None] | None = None,
     on_report: Callable[[JobReport], None] | None = None,
 ) -> EndedRun:
@@ -112,6 +113,7 @@ def run_job(
     What :func:`start_job` and :class:`~.wait.Wait` do, in one process.
 
     :param poll_interval: seconds between two questions where the run stands.
+    :param on_live: called with the live run before this process waits for it; an exception leaves the run to others.
     :param on_start: called with the handle and the folder as soon as there is a run to cancel or to look at.
     :param on_report: called with each report that the job leaves while it runs, and with the last one.
     :raises EngineError: the job could not be started.
@@ -129,6 +131,8 @@ def run_job(
         run = start_job(job, poll_interval=poll_interval)
         if isinstance(run, EndedRun):
             return run
+        if on_live is not None:
+            on_live(run)
         ended = wait.until_end(run)
         if not (run.was_there and ended.is_lost):
             return ended

@@ -131,6 +131,23 @@ def test_retry_leaves_again_for_the_same_run(task: Callable[..., Any], engine: I
     assert len(engine.requests) == 1
 
 
+def test_run_of_an_earlier_try_that_is_lost_costs_no_try(task: Callable[..., Any], engine: InMemoryEngine) -> None:
+    """As on a worker: the machine may have died with the worker of the try before, and be known as dead only now."""
+    engine.states, engine.ends = (Status.RUNNING,), Status.LOST
+    run = task(retries=1)
+    run.max_tries = 1
+    leave(run)
+    run.try_number = 2
+    left = leave(run)
+    assert len(engine.requests) == 1
+    with pytest.raises(TaskDeferred) as again:
+        come_back(run, left)
+    assert len(engine.requests) == 2
+    with pytest.raises(AirflowException, match="lost"):
+        come_back(run, again.value)
+    assert len(engine.requests) == 2, "the new one is of this try"
+
+
 def test_quality_checks_may_wait_there_too(task_run: Callable[..., Any], engine: InMemoryEngine) -> None:
     run = task_run(LakeQualityCheckOperator, table=TABLE, checks=["row_count > 0"], deferrable=True)
     engine.outcomes[TABLE] = TableReport(TABLE, "no_op")
@@ -209,6 +226,21 @@ def test_run_that_ends_with_its_worker_is_waited_for_there(task: Callable[..., A
     engine = OnThisMachineOnly(states=(Status.RUNNING,) * 2)
     with replaced_by(engine):
         assert task(poll_interval=0.01).run()["status"] == "published"
+    assert len(engine.requests) == 1
+
+
+def test_run_that_ends_with_its_worker_and_fails_at_once_is_started_once(task: Callable[..., Any]) -> None:
+    class FailsAtOnce(InMemoryEngine):
+        def submit(self, job: SparkJob) -> RunHandle:
+            handle = super().submit(SparkJob(job.request, job.request_uri, job.options, detached=False))
+            self.state(handle)
+            return handle
+
+    from airflow_lake_provider.engines.registry import replaced_by
+
+    engine = FailsAtOnce(outcomes={TABLE: ValueError("no such column")})
+    with replaced_by(engine), pytest.raises(AirflowException, match="no such column"):
+        task(poll_interval=0.01).run()
     assert len(engine.requests) == 1
 
 

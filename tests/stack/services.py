@@ -250,12 +250,14 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
         chosen |= {
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
             "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "2",
-            "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
+            # Not shorter: this is the time without a heartbeat after which a worker gives up its own task, too.
+            "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": _SILENCE,
             "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": _SILENCE,
             "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",
-            "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "3",
+            # Each detection fails the task once more until the DAG processor has dealt with the first: its retry, too.
+            "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": _SILENCE,
             "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_hex(16),
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": port,

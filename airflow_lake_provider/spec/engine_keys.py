@@ -6,11 +6,13 @@ with the engines' own arguments.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool, StrictFloat
 
 from airflow_lake_provider.spec.key import FilledText, Keys, Listed, Texts, key
+
+_Pause = Annotated[StrictFloat, Field(ge=0.1, le=3600)]
 
 
 class WaitingKeys(Keys):
@@ -22,7 +24,7 @@ class WaitingKeys(Keys):
         "what Airflow's `[operators] default_deferrable` says. `lake run` waits itself.",
         True,
     )
-    poll_interval: float | None = key(
+    poll_interval: _Pause | None = key(
         "Seconds between two looks at a run; by default 1 on a worker, 5 in the triggerer.", 30
     )
 
@@ -52,7 +54,7 @@ class SparkSubmitEngineKeys(WaitingKeys):
         "Either this or `master`.",
         "spark_default",
     )
-    poll_interval: float | None = key(
+    poll_interval: _Pause | None = key(
         "Seconds between two looks at a run; by default 1 on a worker, 5 in the triggerer. In cluster mode also the "
         "fewest seconds between two questions to the master, by default 10.",
         30,

@@ -523,7 +523,7 @@ MISUSES: dict[str, dict[str, Misuse]] = {
         "env": Misuse(LIST, "wrong-type", "env", beside=SUBMIT),
         "staging": Misuse(5, "wrong-type", beside=SUBMIT),
         "deferrable": Misuse("no", "wrong-type", beside=SUBMIT),
-        "poll_interval": Misuse("soon", "wrong-type", beside=SUBMIT),
+        "poll_interval": Misuse(-1, "wrong-value", beside=SUBMIT),
     },
     "engine in_memory": {
         "type": Misuse("memory", "wrong-value"),

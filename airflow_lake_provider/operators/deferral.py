@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,9 +11,9 @@ from typing import Any
 
 from airflow_lake_provider import runs
 from airflow_lake_provider.compat import defers_by_default
-from airflow_lake_provider.exceptions import JobTimedOut
+from airflow_lake_provider.exceptions import JobTimedOut, SpecError
 from airflow_lake_provider.protocol import JobFolder, TaskIdentity
-from airflow_lake_provider.protocol.secrets import is_secret
+from airflow_lake_provider.protocol.secrets import is_secret, secrets_in_clear
 from airflow_lake_provider.spec import EngineConfig
 from airflow_lake_provider.triggers.run import TIMED_OUT, UNREACHABLE, LakeRunTrigger
 
@@ -23,6 +25,12 @@ POLL_SECONDS_DEFERRED = 5.0
 
 NET_SECONDS = 120.0
 """So long after its deadline a trigger that has not said a word is given up by Airflow: no triggerer runs it."""
+
+# Environment variables keep to no rule: PGPASSWORD, MYSQL_PWD, OPENAI_API_KEY. Spark's own properties do; those that
+# set a driver's variables end in one's name (spark.executorEnv.PGPASSWORD).
+_SECRET_VARIABLE = re.compile(
+    r"^(?:(?!spark\.)|spark\..*env\.).*(?:passw|passphrase|pwd$|secret|token|credential|auth|key)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,12 @@ def defers(asked: bool | None, config: EngineConfig) -> bool:
 
 
 def poll_seconds(asked: float | None, config: EngineConfig, *, deferred: bool = False) -> float:
-    """Return the seconds between two looks at a run: the task's own word, else the engine's, else the default."""
+    """Return the seconds between two looks at a run: the task's own word, else the engine's, else the default.
+
+    :raises SpecError: the task's own word is no number of seconds.
+    """
+    if asked is not None and not (type(asked) in (int, float) and 0 < asked < math.inf):
+        raise SpecError(f"poll_interval is {asked!r}; expected a number of seconds above 0")
     for said in (asked, config.poll_interval):
         if said is not None:
             return said
@@ -110,9 +123,14 @@ def end_of(event: Event, run: runs.LiveRun, wait: runs.Wait) -> runs.EndedRun:
 def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what a request to Airflow's API may show nobody; who only looks at a run needs none of it."""
     return {
-        key: {name: text for name, text in value.items() if not is_secret(name)}
+        key: {name: text for name, text in value.items() if not _may_be_secret(name, text)}
         if isinstance(value, Mapping)
         else value
         for key, value in options.items()
         if not is_secret(key)
     }
+
+
+def _may_be_secret(name: str, text: Any) -> bool:
+    """Whether a property or an environment variable may hold a secret: `PGPASSWORD` does, as does a URI with one."""
+    return bool(secrets_in_clear({name: str(text)}) or _SECRET_VARIABLE.search(name))

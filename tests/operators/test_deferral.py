@@ -206,6 +206,15 @@ def test_interval_is_the_task_s_the_engine_s_or_the_place_s(
     assert (poll_seconds(asked, config), poll_seconds(asked, config, deferred=True)) == expected
 
 
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True, timedelta(seconds=5)])
+def test_interval_that_is_none_is_refused_before_anything_is_submitted(
+    wrong: Any, task: Callable[..., Any], engine: InMemoryEngine
+) -> None:
+    with pytest.raises(AirflowFailException, match="expected a number of seconds above 0"):
+        task(poll_interval=wrong).run()
+    assert engine.requests == []
+
+
 def test_engine_in_lake_yaml_decides_for_tasks_that_say_nothing(
     task: Callable[..., Any], engine: InMemoryEngine, project: Path
 ) -> None:
@@ -249,10 +258,25 @@ def test_secrets_of_an_engine_stay_out_of_the_trigger(
 ) -> None:
     (project / "lake.yaml").write_text(
         "environments: {local: {engines: {default: {type: local, env: "
-        "{AWS_SECRET_ACCESS_KEY: geheim, REGION: eu}, spark_conf: {spark.hadoop.fs.s3a.secret.key: geheim}}}}}\n"
+        "{AWS_SECRET_ACCESS_KEY: geheim, PGPASSWORD: geheim, MYSQL_PWD: geheim, MAPS_API_KEY: geheim, "
+        "DB: 'postgresql://me:geheim@db/lake', REGION: eu, KUBECONFIG: /k}, "
+        "spark_conf: {spark.executorEnv.PGPASSWORD: geheim}}}}}\n"
     )
     options = leave(task()).trigger.serialize()[1]["options"]
-    assert options == {"env": {"REGION": "eu"}, "spark_conf": {}}
+    assert options == {"env": {"REGION": "eu", "KUBECONFIG": "/k"}, "spark_conf": {}}
+
+
+def test_what_reaches_a_cluster_s_master_stays_in_the_trigger(
+    task: Callable[..., Any], engine: InMemoryEngine, project: Path
+) -> None:
+    conf = {
+        "spark.kubernetes.authenticate.submission.oauthTokenFile": "/run/token",
+        "spark.kubernetes.authenticate.submission.clientKeyFile": "/run/key",
+    }
+    (project / "lake.yaml").write_text(
+        f"environments: {{local: {{engines: {{default: {{type: local, spark_conf: {conf}}}}}}}}}\n"
+    )
+    assert leave(task()).trigger.serialize()[1]["options"] == {"spark_conf": conf}
 
 
 # --- time

@@ -45,10 +45,17 @@ class Heartbeats:
 
         :raises EngineError: the folder cannot be seen from here.
         """
-        content = _read(folder)
+        asked = time.monotonic()
+        try:
+            content = _read(folder)
+        except EngineError:
+            self.forget(folder)
+            raise
         if _is_of_long_ago(folder, content):
             return True
         now = time.monotonic()
+        if now - asked > BEAT_SECONDS:
+            self.forget(folder)  # the file system stood still, and with it the driver's beat: its silence begins anew
         last = self._beats.get(folder)
         if last is None or last.content != content:
             self._beats[folder] = _Beat(content, now)

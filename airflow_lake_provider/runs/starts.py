@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from airflow_lake_provider.engines import Engine, RunHandle
+from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import (
     JobFolder,
     JobReport,
@@ -142,7 +143,10 @@ class TaskStarts:
     def _is_dead(self, entry: OpenStart, engine: Engine) -> bool:
         handle = find_handle(self.store, JobFolder(self.root, entry.task))
         if handle is not None and handle.engine == engine.name:
-            return not is_live(engine, handle)
+            try:
+                return not is_live(engine, handle)
+            except EngineError:  # it cannot be seen from here: no reason to fail, and none to touch what it left
+                return False
         return datetime.now(UTC) - datetime.fromisoformat(entry.opened_at) > timedelta(hours=UNSEEN_HOURS)
 
 

@@ -260,6 +260,35 @@ def test_silent_driver_is_lost_and_ends_when_it_wakes_up(
     until_ended(engine, handle)
 
 
+@pytest.mark.parametrize("how", ["refused", "hung"])
+def test_driver_is_not_silent_while_the_file_system_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its beat comes a few seconds after the file system is back, and the first look may come before."""
+    clock = [1000.0]
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock[0])
+    beats = heartbeat.Heartbeats()
+    (tmp_path / "heartbeat").write_text("7")
+    assert not beats.has_stopped(tmp_path)
+    clock[0] += 5
+    read = heartbeat._read
+
+    def troubled(folder: Path) -> tuple[bytes, int] | None:
+        clock[0] += 300
+        if how == "refused":
+            raise EngineError("stale file handle")
+        return read(folder)
+
+    monkeypatch.setattr(heartbeat, "_read", troubled)
+    with contextlib.suppress(EngineError):
+        assert not beats.has_stopped(tmp_path)
+    monkeypatch.setattr(heartbeat, "_read", read)
+    clock[0] += 1
+    assert not beats.has_stopped(tmp_path)
+    clock[0] += heartbeat.SILENT_SECONDS
+    assert beats.has_stopped(tmp_path)
+
+
 def test_folder_that_is_not_shared_is_an_error_that_says_so(spark_job: SparkJob, engine: ScriptedEngine) -> None:
     handle = engine.submit(replace(spark_job, detached=True))
     unseen = replace(elsewhere(handle), extras={**elsewhere(handle).extras, "folder": "/nowhere/g1-s1"})

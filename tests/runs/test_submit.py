@@ -402,6 +402,25 @@ def test_start_on_another_engine_is_not_taken_for_dead(run_task: RunTask, enviro
     assert later.requests[0].submissions.dead == ()
 
 
+def test_start_that_cannot_be_seen_from_here_fails_no_other_run(run_task: RunTask) -> None:
+    """Its folder may have moved, or its machine keeps it to itself."""
+
+    engine = Flaky(dies_in="state", states=[Status.RUNNING] * 9)
+    with pytest.raises(Died):
+        run_task(engine, replace(TASK, run_id="other"))
+    (unseen,) = (request.request_id for request in engine.requests)
+
+    class Elsewhere(InMemoryEngine):
+        def state(self, handle: RunHandle) -> RunState:
+            if handle.request_id == unseen:
+                raise EngineError("the job folder is not to be seen from this machine")
+            return super().state(handle)
+
+    here = Elsewhere()
+    run_task(here)
+    assert here.requests[0].submissions.dead == ()
+
+
 def test_good_runs_leave_nothing_to_look_at(run_task: RunTask, environment: Environment) -> None:
     for number in range(5):
         deliver(run_task(InMemoryEngine(), replace(TASK, run_id=f"r{number}")))

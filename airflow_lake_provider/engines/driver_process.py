@@ -184,7 +184,7 @@ class DriverProcesses:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
-                    env=launch.environment,
+                    env={**_local_dirs(job), **launch.environment},
                     pass_fds=(lifeline_end,),
                     start_new_session=True,
                 )  # fmt: skip
@@ -262,6 +262,12 @@ class DriverProcesses:
             started.cut()
         if handle.extras["host"] == this_host() and not (folder / STATUS).exists():
             sweep(folder)
+
+
+def _local_dirs(job: SparkJob) -> dict[str, str]:
+    """Return what makes Spark heed ``spark.local.dir``: it goes by the variable, which the supervisor would else set."""
+    places = job.request.spark_conf.get("spark.local.dir")
+    return {"SPARK_LOCAL_DIRS": places} if places else {}
 
 
 def _is_remote(job: SparkJob) -> bool:

@@ -237,6 +237,14 @@ def test_driver_s_environment_is_clean(spark_job: SparkJob, cache: Path, monkeyp
     assert not Path(seen["SPARK_LOCAL_DIRS"]).exists(), "the temporary folder goes with the driver"
 
 
+def test_spark_spills_where_its_own_property_says(spark_job: SparkJob, cache: Path) -> None:
+    engine = ScriptedEngine("import os; open('seen', 'w').write(os.environ['SPARK_LOCAL_DIRS'])", cache=cache)
+    request = replace(spark_job.request, spark_conf={"spark.local.dir": "/scratch,/more"})
+    handle = engine.submit(replace(spark_job, request=request))
+    until_ended(engine, handle)
+    assert (folder_of(handle) / "seen").read_text() == "/scratch,/more"
+
+
 def test_whole_output_is_kept_and_the_job_s_own_lines_are_logged(
     spark_job: SparkJob, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

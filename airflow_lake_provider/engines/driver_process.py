@@ -265,7 +265,7 @@ class DriverProcesses:
 
 
 def _local_dirs(job: SparkJob) -> dict[str, str]:
-    """Return what makes Spark heed ``spark.local.dir``: it goes by the variable, which the supervisor would else set."""
+    """Return what makes Spark heed ``spark.local.dir``: it goes by a variable that the supervisor would else set."""
     places = job.request.spark_conf.get("spark.local.dir")
     return {"SPARK_LOCAL_DIRS": places} if places else {}
 

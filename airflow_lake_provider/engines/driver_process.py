@@ -151,7 +151,8 @@ class DriverProcesses:
             raise EngineError(f"The job cannot be cancelled: {folder} cannot be written: {exc}") from exc
         is_here = handle.extras["host"] == this_host()
         if is_here:
-            with contextlib.suppress(ProcessLookupError):
+            # Another user's process obeys the file alone: with run_as_user the triggerer is not the worker's user.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(int(handle.extras["pid"]), signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS + 5
         while not self._ended(handle, folder):

@@ -183,6 +183,25 @@ def test_pod_that_ends_with_its_task_keeps_the_driver_with_its_worker(
     engine.cancel(handle)
 
 
+def test_driver_of_another_user_is_cancelled_by_the_file(
+    spark_job: SparkJob, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With run_as_user, the triggerer on the worker's own machine may not send signals there."""
+    handle = engine.submit(replace(spark_job, detached=True))
+    pids = pids_of(handle)
+    kill = os.kill
+
+    def refused(pid: int, number: int) -> None:
+        if pid == pids[0] and number:
+            raise PermissionError(1, "Operation not permitted")
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", refused)
+    ScriptedEngine(ENDLESS, cache=folder_of(handle).parent).cancel(handle)
+    assert until_ended(engine, handle).status is Status.CANCELLED
+    assert all_gone(pids)
+
+
 # --- from another machine
 
 

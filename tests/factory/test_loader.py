@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,19 @@ def test_each_spec_becomes_a_dag(load: Callable[..., Any], write_spec: Callable[
     write_spec("web-shop", at="shop/web.yml")
     dags = load()
     assert {name: dag.dag_id for name, dag in dags.items()} == {"orders": "orders", "web-shop": "web-shop"}
+
+
+def test_a_pipeline_of_200_tables_is_read_well_within_airflow_s_time(load: Callable[..., Any], folder: Path) -> None:
+    tables = [
+        f"  bronze.t{n}: {{ingest: {{files: {n}.csv}}}}\n"
+        f"  silver.t{n}: {{sql: 'SELECT * FROM bronze.t{n} JOIN bronze.t{(n + 1) % 100} USING (id)', unique_key: id}}\n"
+        for n in range(100)
+    ]
+    (folder / "wide.yaml").write_text("pipeline: wide\ntables:\n" + "".join(tables))
+    started = time.process_time()
+    dags = load()
+    assert len(dags["wide"].tasks) == 200
+    assert time.process_time() - started < 5, "Airflow ends a parse after 30 seconds, on machines that may be slower"
 
 
 def test_specs_names_another_folder_seen_from_the_loader(

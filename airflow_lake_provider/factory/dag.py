@@ -40,7 +40,7 @@ def build_dag(plan: PipelinePlan) -> DAG:
     owner = arguments.pop("owner", None)
     dag = DAG(
         dag_id=plan.pipeline,
-        description=plan.description,
+        description=plan.shown.get("description"),  # Airflow's pages show it to everybody
         doc_md=dag_documentation(plan),
         schedule=_schedule(plan.schedule, plan),
         start_date=plan.start_date or (start_date_by_assets() if _is_by_assets(plan) else None),

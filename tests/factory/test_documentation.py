@@ -179,6 +179,7 @@ tables:
   gold.b:
     sql: SELECT '${{env.TOKEN}}' AS a, ${{env.N}} AS n, '${{plain}}' AS p, '$${{no}}' AS q FROM bronze.a
 """)
+    assert dag.description == "about ${env.TOKEN}"
     texts = [str(dag.doc_md), *(str(task.doc_md) for task in dag.tasks)]
     assert [text for text in texts if "hunter2" in text or "31" in text] == []
     bronze, gold = (str(dag.get_task(name).doc_md) for name in ("bronze__a", "gold__b"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from airflow_lake_provider.exceptions import JobTimedOut, SpecError
 from airflow_lake_provider.protocol import JobFolder, TaskIdentity
 from airflow_lake_provider.protocol.secrets import is_secret, secrets_in_clear
 from airflow_lake_provider.spec import EngineConfig
+from airflow_lake_provider.spec.secrets import is_secret_variable
 from airflow_lake_provider.triggers.run import TIMED_OUT, UNREACHABLE, LakeRunTrigger
 
 POLL_SECONDS = 1.0
@@ -25,12 +25,6 @@ POLL_SECONDS_DEFERRED = 5.0
 
 NET_SECONDS = 120.0
 """So long after its deadline a trigger that has not said a word is given up by Airflow: no triggerer runs it."""
-
-# Environment variables keep to no rule: PGPASSWORD, MYSQL_PWD, OPENAI_API_KEY. Spark's own properties do; those that
-# set a driver's variables end in one's name (spark.executorEnv.PGPASSWORD).
-_SECRET_VARIABLE = re.compile(
-    r"^(?:(?!spark\.)|spark\..*env\.).*(?:passw|passphrase|pwd$|secret|token|credential|auth|key)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -132,5 +126,7 @@ def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _may_be_secret(name: str, text: Any) -> bool:
-    """Whether a property or an environment variable may hold a secret: `PGPASSWORD` does, as does a URI with one."""
-    return bool(secrets_in_clear({name: str(text)}) or _SECRET_VARIABLE.search(name))
+    """Whether a property, or an environment variable (which keep to no rule: ``PGPASSWORD``), may hold a secret."""
+    if name.startswith("spark.") and "Env." not in name:
+        return bool(secrets_in_clear({name: str(text)}))
+    return is_secret_variable(name.rpartition(".")[2], str(text))

@@ -32,8 +32,8 @@ GRACE_SECONDS = 10.0
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _IN_CACHE = "cache"
-_POD = "AIRFLOW_IS_K8S_EXECUTOR_POD"
-"""Set in the pods that Airflow's KubernetesExecutor makes, one per task."""
+_CONTAINER_OF_A_TASK = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
+"""Set by the KubernetesExecutor, and by Amazon's executors on ECS and Batch, which make a container for each task."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +219,9 @@ class DriverProcesses:
                 job.request_uri.rpartition("/")[0],
             )
             return False
-        if os.environ.get(_POD):
+        if any(os.environ.get(name) for name in _CONTAINER_OF_A_TASK):
             self._log.warning(
-                "This pod ends with its task, and a driver in it would, too: the task waits on its worker. "
+                "This container ends with its task, and a driver in it would, too: the task waits on its worker. "
                 "Use cluster mode, or set deferrable: false"
             )
             return False

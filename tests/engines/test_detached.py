@@ -173,13 +173,18 @@ def test_job_folder_in_s3_keeps_the_driver_with_its_worker(
     engine.cancel(handle)
 
 
-def test_pod_that_ends_with_its_task_keeps_the_driver_with_its_worker(
-    spark_job: SparkJob, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("mark", ["AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER"])
+def test_container_that_ends_with_its_task_keeps_the_driver_with_its_worker(
+    spark_job: SparkJob,
+    engine: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mark: str,
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
+    monkeypatch.setenv(mark, "true")
     handle = engine.submit(replace(spark_job, detached=True))
     assert not handle.detached
-    assert "This pod ends with its task" in caplog.text
+    assert "This container ends with its task" in caplog.text
     engine.cancel(handle)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from airflow_lake_provider.engines.base import RunState, Status
 from airflow_lake_provider.engines.driver_log import DriverLog, cause_of
 from airflow_lake_provider.engines.supervisor import NOT_STARTED
+from airflow_lake_provider.protocol.store import CANCELLED
 
 DRIVER = "driver.pid"
 TEMPORARY = "temporary"
 STATUS = "exit.json"
-CANCELLED = "cancelled"
 ABANDONED = "abandoned"
 LOG = "driver.log"
 LEFTOVERS = (DRIVER, TEMPORARY, STATUS, CANCELLED, ABANDONED, "heartbeat")

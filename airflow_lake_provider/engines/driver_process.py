@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_lake_provider.engines.base import RunHandle, RunState, SparkJob, Status
-from airflow_lake_provider.engines.driver_end import ABANDONED, CANCELLED, LEFTOVERS, LOG, STATUS, last_state, sweep
+from airflow_lake_provider.engines.driver_end import ABANDONED, LEFTOVERS, LOG, STATUS, last_state, sweep
 from airflow_lake_provider.engines.driver_log import DriverLog
 from airflow_lake_provider.engines.heartbeat import BEAT_SECONDS, Heartbeats
 from airflow_lake_provider.engines.process import started_at, this_host
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import from_json, to_json
-from airflow_lake_provider.protocol.store import PROCESS, local_path
+from airflow_lake_provider.protocol.store import CANCELLED, PROCESS, local_path
 
 GRACE_SECONDS = 10.0
 """How long a stopped driver has to end by itself before it is killed."""

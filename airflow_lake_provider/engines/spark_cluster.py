@@ -15,14 +15,13 @@ from airflow_lake_provider.engines.spark_target import CLUSTER
 from airflow_lake_provider.engines.yarn import tracking_url
 from airflow_lake_provider.exceptions import EngineError
 from airflow_lake_provider.protocol import open_store
+from airflow_lake_provider.protocol.store import CANCELLED
 
 SUBMIT_SECONDS = 1800.0
 """How long spark-submit may take to hand a job to a cluster: it uploads Spark itself where the cluster has none."""
 
 SILENCES = 5
 """So many questions in a row may go unanswered before a run's state is an error."""
-
-_CANCELLED = "cancelled"
 
 
 @dataclass
@@ -142,7 +141,7 @@ class ClusterRuns:
         if self._ask(handle).status.is_terminal:
             return
         # Left for every process that looks later: of a deleted pod nobody could say why it is gone.
-        marker = f"{handle.extras['folder']}/{_CANCELLED}"
+        marker = f"{handle.extras['folder']}/{CANCELLED}"
         store = open_store(marker)
         store.create(marker, b"")
         try:
@@ -160,7 +159,7 @@ class ClusterRuns:
         state = self._master_of(handle).state(handle.run_id)
         if state.status not in (Status.LOST, Status.FAILED):
             return state
-        marker = f"{handle.extras['folder']}/{_CANCELLED}"
+        marker = f"{handle.extras['folder']}/{CANCELLED}"
         cancelled = open_store(marker).read(marker) is not None
         return RunState(Status.CANCELLED, "cancelled") if cancelled else state
 

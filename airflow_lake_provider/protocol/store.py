@@ -24,6 +24,8 @@ HANDLE = "handle.json"
 PROCESS = "process.json"
 REPORT = "report.json"
 DELIVERED = "delivered"
+CANCELLED = "cancelled"
+"""Left by whoever has told an engine to stop the run, before it has ended."""
 
 # File systems take 255 bytes; a run id has up to 250 characters, and an escape is three.
 _LONGEST_SEGMENT, _SHORTENED = 250, 150

@@ -24,7 +24,7 @@ from airflow_lake_provider.protocol import (
     open_store,
     to_json,
 )
-from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
+from airflow_lake_provider.protocol.store import CANCELLED, DELIVERED, HANDLE, REPORT, REQUEST
 from airflow_lake_provider.runs.code import write_code
 from airflow_lake_provider.runs.lake_home import prepare_lake_home
 from airflow_lake_provider.runs.outcome import is_final
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_lake_provider.spec import Environment
 
 CANCEL_SECONDS = 120.0
-"""How long a cancelled run of an older generation may take to end before the new one gives up.
+"""How long a cancelled run of an earlier try or generation may take to end before the new one gives up.
 
 Longer than a driver on a machine that is gone counts as alive.
 """
@@ -157,7 +157,7 @@ def start_job(job: TaskJob, *, poll_interval: float = 1.0) -> EndedRun | LiveRun
     while True:
         newest = newest_of(starts.all(), job.task.generation)
         if newest is not None:
-            found = _found(newest, job)
+            found = _found(newest, job, poll_interval)
             if found is not None:
                 return found
         folder = starts.following(newest, job.task.generation)
@@ -181,7 +181,7 @@ def deliver(delivery: Delivery, store: Store | None = None) -> None:
             store.create(start.document(DELIVERED), b"")
 
 
-def _found(folder: JobFolder, job: TaskJob) -> EndedRun | LiveRun | None:
+def _found(folder: JobFolder, job: TaskJob, poll_interval: float) -> EndedRun | LiveRun | None:
     """Return the newest start if it is live or has ended well; ``None`` when it is dead and a new one must come."""
     starts, engine, log = job.starts, job.engine, job.log
     store = starts.store
@@ -201,10 +201,14 @@ def _found(folder: JobFolder, job: TaskJob) -> EndedRun | LiveRun | None:
     if handle is None:
         log.info("Nobody knows whether %s was started: submitting it again under the same id", folder.uri)
         handle = _submit(job, folder, request)
-    elif is_live(engine, handle):
-        log.info("This run goes on, waiting for it: %s", engine.describe(handle))
-    else:
+    elif not is_live(engine, handle):
         return None
+    elif store.read(folder.document(CANCELLED)) is not None:
+        log.info("This run was cancelled and is about to end: %s", engine.describe(handle))
+        _wait_for_end(engine, handle, "of an earlier try", poll_interval)
+        return _found(folder, job, poll_interval)
+    else:
+        log.info("This run goes on, waiting for it: %s", engine.describe(handle))
     return LiveRun(handle, folder, request, was_there=True)
 
 
@@ -239,14 +243,22 @@ def _cancel_older_generations(starts: TaskStarts, engine: Engine, log: logging.L
             continue
         log.info("The task was cleared while it ran: cancelling %s", engine.describe(handle))
         engine.cancel(handle)
-        deadline = time.monotonic() + CANCEL_SECONDS
-        while is_live(engine, handle):
-            if time.monotonic() > deadline:
-                raise EngineError(
-                    f"The run of this task from before it was cleared was cancelled and has not ended in "
-                    f"{CANCEL_SECONDS:.0f} seconds. Stop it by hand, then run the task again: {engine.describe(handle)}"
-                )
-            time.sleep(poll_interval)
+        _wait_for_end(engine, handle, "from before it was cleared", poll_interval)
+
+
+def _wait_for_end(engine: Engine, handle: RunHandle, which: str, poll_interval: float) -> None:
+    """Wait until a run has ended that somebody has cancelled.
+
+    :param which: of the task's runs.
+    """
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while is_live(engine, handle):
+        if time.monotonic() > deadline:
+            raise EngineError(
+                f"The run of this task {which} was cancelled and has not ended in {CANCEL_SECONDS:.0f} seconds. "
+                f"Stop it by hand, then run the task again: {engine.describe(handle)}"
+            )
+        time.sleep(min(poll_interval, 5.0))
 
 
 def _complete(provenance: Provenance) -> Provenance:

@@ -19,8 +19,8 @@ from airflow_lake_provider.protocol import (
     from_json,
     to_json,
 )
-from airflow_lake_provider.protocol.store import DELIVERED, HANDLE, REPORT, REQUEST
-from airflow_lake_provider.runs import Delivery, deliver
+from airflow_lake_provider.protocol.store import CANCELLED, DELIVERED, HANDLE, REPORT, REQUEST
+from airflow_lake_provider.runs import Delivery, deliver, submit
 from airflow_lake_provider.runs.starts import OpenStart
 from airflow_lake_provider.spec import Environment
 
@@ -167,6 +167,40 @@ def test_retry_reattaches_to_a_live_run(run_task: RunTask, environment: Environm
         run_task(engine)
     assert run_task(engine, try_number=2).folder == folder(environment)
     assert len(engine.requests) == 1
+
+
+def test_retry_waits_for_the_end_of_a_run_that_was_cancelled_and_starts_anew(
+    run_task: RunTask, environment: Environment
+) -> None:
+    """A cluster takes its time to stop what a time-out, or a clear, has cancelled."""
+
+    class Slow(Flaky):
+        def state(self, handle: RunHandle) -> RunState:
+            state = super().state(handle)
+            gone = handle.request_id == self.requests[0].request_id and state.status is Status.SUCCEEDED
+            return RunState(Status.CANCELLED, "cancelled") if gone else state
+
+        def _end(self, request: JobRequest) -> RunState:
+            return RunState(Status.SUCCEEDED) if request is self.requests[0] else super()._end(request)
+
+    engine = Slow(dies_in="state", states=[Status.RUNNING] * 3)
+    with pytest.raises(Died):
+        run_task(engine)
+    STORE.write(folder(environment).document(CANCELLED), b"")
+    assert run_task(engine).report.status == "succeeded"
+    assert [request.task.submission for request in engine.requests] == [1, 2]
+
+
+def test_cancelled_run_that_does_not_end_is_named(
+    run_task: RunTask, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "CANCEL_SECONDS", 0.0)
+    engine = Flaky(dies_in="state", states=[Status.RUNNING] * 1000)
+    with pytest.raises(Died):
+        run_task(engine)
+    STORE.write(folder(environment).document(CANCELLED), b"")
+    with pytest.raises(EngineError, match="of an earlier try was cancelled and has not ended"):
+        run_task(engine)
 
 
 def test_retry_returns_the_report_of_a_run_that_ended_well(run_task: RunTask) -> None:

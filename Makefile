@@ -36,7 +36,7 @@ airflow: spark ## Open the demo's project in Airflow (PORT=8080), no login
 	@$(BIN)/python demo/run.py --serve --port $(PORT)
 
 .PHONY: test
-test: spark ## Run the whole suite: first what needs no Java, then Spark and Airflow
+test: spark ## Run the suite: first what needs no Java, then Spark and Airflow
 	@$(BIN)/python tests/suite.py
 
 .PHONY: test-fast
@@ -48,8 +48,12 @@ test-spark: spark ## Run the tests that start Spark or Airflow
 	@$(BIN)/python tests/suite.py jobs stack airflow
 
 .PHONY: test-versions
-test-versions: spark ## Run the wheel, and the table of effects, on the Airflow versions of Amazon MWAA
-	@$(BIN)/python tests/suite.py versions effects
+test-versions: spark ## Run the wheel on the Airflow versions of Amazon MWAA
+	@$(BIN)/python tests/suite.py versions
+
+.PHONY: test-work
+test-work: spark ## Run Airflow 3.3 and 2.11 at work: the table of effects, changing specs, assets (half an hour)
+	@$(BIN)/python tests/suite.py work work-2.11
 
 .PHONY: pictures
 pictures: spark ## Take the pictures in docs/images anew, of the demo in a browser

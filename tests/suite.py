@@ -2,7 +2,8 @@
 
 The parts differ in what they need: ``fast`` neither Java nor Airflow's database; ``jobs`` the data plane's Python, in
 which the job library runs; ``airflow`` both environments; ``stack`` all services of an Airflow, and PostgreSQL. The
-quick ones go first. By name only: ``versions`` and ``effects``, on other versions of Airflow, and ``long``.
+quick ones go first. By name only: ``work`` and ``work-2.11``, an Airflow at work on the newest version and on 2.11;
+``versions``, the wheel on other versions; ``long``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ class Part:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+# Airflow as people have it at work, for many minutes: what they press, what dies, what they change under it.
+AT_WORK = (
+    "tests/effects",
+    "tests/factory/test_assets_at_work.py",
+    "tests/factory/test_loader_at_work.py",
+    "tests/factory/test_running_tasks.py",
+)
+
 PARTS = {
     "fast": Part(
         sys.executable,
@@ -55,18 +64,12 @@ PARTS = {
     ),
     "jobs": Part(SPARK_PYTHON, ("--doctest-modules", "-m", "not slow", "tests/jobs", "airflow_lake_provider/jobs")),
     "airflow": Part(sys.executable, ("--ignore=tests/jobs", "-m", "(spark or airflow) and not stack", "tests")),
-    "stack": Part(sys.executable, ("--ignore=tests/jobs", "-m", "stack", "tests")),
-    "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment")),
-    "effects": Part(
-        sys.executable,
-        (
-            "tests/effects",
-            "tests/factory/test_assets_at_work.py",
-            "tests/factory/test_loader_at_work.py",
-            "tests/factory/test_running_tasks.py",
-        ),
-        variables={"LAKE_TEST_AIRFLOW": "2.11.2"},
+    "stack": Part(
+        sys.executable, ("--ignore=tests/jobs", *(f"--ignore={path}" for path in AT_WORK), "-m", "stack", "tests")
     ),
+    "versions": Part(sys.executable, ("-m", "versions", "tests/versions", "tests/deployment")),
+    "work": Part(sys.executable, AT_WORK),
+    "work-2.11": Part(sys.executable, AT_WORK, variables={"LAKE_TEST_AIRFLOW": "2.11.2"}),
     "long": Part(SPARK_PYTHON, ("-m", "slow", "tests/jobs"), alone=True),
 }
 DEFAULT = ("fast", "jobs", "stack", "airflow")

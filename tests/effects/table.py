@@ -61,7 +61,12 @@ SECTIONS = (
             Row("killed_waiting", "The worker dies while it waits for the job", Effect(2, 1)),
             Row("killed_before_delivered", "The worker dies after the job has ended, before `delivered`", Effect(1, 1)),
             Row("machine_lost", "The worker's machine dies while the job runs, the scheduler with it", Effect(2, 1)),
-            Row("scheduler_killed", "The scheduler alone dies while the job runs, and comes back", Effect(2, 1)),
+            Row(
+                "scheduler_killed",
+                "The scheduler alone dies while the job runs, and comes back",
+                Effect(2, 1),
+                airflow_2=Effect(1, 1),
+            ),
         ),
     ),
     Section(

@@ -65,11 +65,12 @@ class Api2(Api):
         reprocess: str = "none",
         backwards: bool = False,
         max_active_runs: int = 3,
-        seconds: float = 300,
+        seconds: float = 480,
     ) -> None:
-        """Run ``airflow dags backfill`` to its end; it has an executor of its own.
+        """Run ``airflow dags backfill`` to its end, task after task.
 
-        How many runs are active at a time is the DAG's ``max_active_runs``.
+        It has an executor of its own. The workers of a LocalExecutor close connections to the database that they have
+        in common with the backfill, which now and then ends it.
         """
         words = ["-s", start.isoformat(), "-e", end.isoformat(), "--yes"]
         words += {"none": [], "failed": ["--rerun-failed-tasks"], "completed": ["--reset-dagruns"]}[reprocess]
@@ -77,7 +78,7 @@ class Api2(Api):
         with self._stack.log("backfill").open("ab") as log:
             subprocess.run(
                 [str(self._stack.environment.python), "-m", "airflow", "dags", "backfill", *words, dag_id],
-                env=self._stack.env,
+                env={**self._stack.env, "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor"},
                 cwd=self._stack.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -250,6 +250,8 @@ def _variables(stack: Stack, settings: dict[str, str]) -> dict[str, str]:
         chosen |= {
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
             "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "2",
+            # A worker whose scheduler died ends its task on the second look at which no other worker has it.
+            "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "10",
             # Not shorter: this is the time without a heartbeat after which a worker gives up its own task, too.
             "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": _SILENCE,
             "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3",

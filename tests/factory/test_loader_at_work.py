@@ -207,6 +207,7 @@ def test_a_broken_spec_is_reported_where_it_is_wrong_until_it_is_mended(work: Wo
     other.write_text(spec("also"))
     work.until_there("broken", "also")
     work.until_no_error()
+    assert work.is_there("broken")
     path.unlink()
     other.unlink()
 
@@ -222,6 +223,7 @@ def test_a_file_that_is_written_in_two_parts_ends_as_a_dag(work: Work) -> None:
             file.write(text[text.index(cuts[name]) + 9 :])
     work.until_there(*cuts)
     work.until_no_error()
+    assert all(map(work.is_there, cuts))
     for name in cuts:
         (work.project / f"{name}.yaml").unlink()
 
